@@ -127,15 +127,20 @@ func (s ActionSet) MarshalJSON() ([]byte, error) {
 // twice is an error that satisfies errors.Is(err, [ErrInvalid]); the empty array
 // is the empty set.
 func (s *ActionSet) UnmarshalJSON(text []byte) error {
-	var list []Action
-	if err := json.Unmarshal(text, &list); err != nil {
-		return fmt.Errorf("proceedOn: %w", err)
+	// Not []Action: encoding/json takes a string for any slice of bytes.
+	var names []string
+	if err := json.Unmarshal(text, &names); err != nil {
+		return fmt.Errorf("%w: proceedOn %s; give a list of verdicts such as [\"pass\"]", ErrInvalid, text)
 	}
-	if list == nil {
+	if names == nil {
 		return fmt.Errorf("%w: proceedOn is null; give a list of verdicts, or leave it out for %s", ErrInvalid, DefaultProceedOn)
 	}
 	var set ActionSet
-	for _, a := range list {
+	for _, name := range names {
+		var a Action
+		if err := a.UnmarshalText([]byte(name)); err != nil {
+			return fmt.Errorf("proceedOn: %w", err)
+		}
 		if set.Has(a) {
 			return fmt.Errorf("%w: proceedOn names %s twice", ErrInvalid, a)
 		}
