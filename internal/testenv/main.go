@@ -52,7 +52,7 @@ func runInside() int {
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return unable(err.Error())
+		return unable("finding this binary: " + err.Error())
 	}
 	cmd := exec.Command(self, os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
@@ -66,7 +66,7 @@ func runInside() int {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
 	if err := cmd.Start(); err != nil {
-		return unable(err.Error())
+		return unable("starting in new namespaces: " + err.Error())
 	}
 	go func() {
 		for s := range signals {
@@ -94,7 +94,7 @@ func status(err error) int {
 }
 
 func unable(reason string) int {
-	fmt.Fprintf(os.Stderr, "testenv: no test of %s can run: new namespaces: %s\n", os.Args[0], reason)
+	fmt.Fprintf(os.Stderr, "testenv: no test of %s can run: %s\n", os.Args[0], reason)
 	if inCI() {
 		return 1
 	}
