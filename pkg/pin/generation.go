@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pin
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/cilium/ebpf"
+)
+
+// The entries of a chain's folder. The last three are the stages of a generation
+// that comes in, followed by its number: being pinned, whole, and being moved
+// into the place of the one before it, of which nothing is left then.
+const (
+	linkName     = "link"
+	countersName = "counters"
+	mapsName     = "maps"
+
+	partPrefix   = "part-"
+	nextPrefix   = "next-"
+	settlePrefix = "settle-"
+)
+
+func (l *Locked) stage(prefix string, generation uint64) string {
+	return filepath.Join(l.path, prefix+strconv.FormatUint(generation, 10))
+}
+
+// Stage pins what a new generation of the chain has, beside the one that runs:
+// its counters, nil for none, and its maps by member and by name in the member's
+// object. Maps that the running generation has too are pinned once more. Staging
+// a generation again replaces what was staged of it.
+//
+// On an error nothing of it is left. A process that dies in here leaves the
+// folder part-<generation>, and one that dies right after it next-<generation>;
+// [Locked.Settle] removes the first, and the second unless it is the one to
+// settle on.
+func (l *Locked) Stage(generation uint64, counters *ebpf.Map, maps map[string]map[string]*ebpf.Map) error {
+	if err := l.held(); err != nil {
+		return err
+	}
+	part, next := l.stage(partPrefix, generation), l.stage(nextPrefix, generation)
+	err := errors.Join(os.RemoveAll(part), os.RemoveAll(next))
+	if err == nil {
+		err = pinGeneration(part, counters, maps)
+	}
+	if err == nil {
+		// What is called next-<generation> is whole.
+		err = os.Rename(part, next)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("stage generation %d of chain %s: %w", generation, l.key, err), os.RemoveAll(part))
+	}
+	return nil
+}
+
+func pinGeneration(folder string, counters *ebpf.Map, members map[string]map[string]*ebpf.Map) error {
+	top := filepath.Join(folder, mapsName)
+	if err := errors.Join(os.Mkdir(folder, folderMode), os.Mkdir(top, folderMode)); err != nil {
+		return err
+	}
+	if counters != nil {
+		if err := pinCopy(counters, folder, countersName); err != nil {
+			return err
+		}
+	}
+	for member, own := range members {
+		name, err := entryName(member)
+		if err != nil {
+			return fmt.Errorf("member %q: %w", member, err)
+		}
+		if err := os.Mkdir(filepath.Join(top, name), folderMode); err != nil {
+			return err
+		}
+		for mapName, m := range own {
+			if err := pinCopy(m, filepath.Join(top, name), mapName); err != nil {
+				return fmt.Errorf("member %q: %w", member, err)
+			}
+		}
+	}
+	return nil
+}
+
+// pinCopy pins m in a folder. It works on a copy of the descriptor, which knows
+// of no other pin, because a map that knows of one would have that one moved.
+func pinCopy(m *ebpf.Map, folder, name string) error {
+	entry, err := entryName(name)
+	if err != nil {
+		return fmt.Errorf("map %q: %w", name, err)
+	}
+	dup, err := m.Clone()
+	if err != nil {
+		return fmt.Errorf("map %q: %w", name, err)
+	}
+	defer dup.Close()
+	if err := dup.Pin(filepath.Join(folder, entry)); err != nil {
+		return fmt.Errorf("pin map %q: %w", name, err)
+	}
+	return nil
+}
+
+// Settle makes the folder hold the given generation, which is either the one that
+// was there before, or one that was staged: then that takes the place of the one
+// before. Whatever else was staged is removed.
+//
+// It is what ends a change, whether the change succeeded, failed, or its process
+// died, and comes before anything else on a chain whose last change may not have
+// ended. It can be repeated after an error or a death at any point. Once a Settle
+// has begun on a staged generation it must be finished by one of the same or of a
+// later one, as the generation before may be gone.
+func (l *Locked) Settle(generation uint64) error {
+	if err := l.held(); err != nil {
+		return err
+	}
+	err := l.finishSettling()
+	if err == nil {
+		err = l.promote(generation)
+	}
+	if err == nil {
+		err = l.dropStaged()
+	}
+	if err != nil {
+		return fmt.Errorf("settle generation %d of chain %s: %w", generation, l.key, err)
+	}
+	return nil
+}
+
+// finishSettling moves in what is left of a generation that was being moved in.
+func (l *Locked) finishSettling() error {
+	names, err := listFolder(l.path)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, settlePrefix) {
+			if err := l.moveIn(filepath.Join(l.path, name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// promote puts the staged generation, if it is, into the place of the one before.
+func (l *Locked) promote(generation uint64) error {
+	next := l.stage(nextPrefix, generation)
+	switch _, err := os.Stat(next); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	// From here on the generation before is being taken apart. A death in
+	// between leaves next-<generation> whole, so this is done again.
+	if err := os.RemoveAll(filepath.Join(l.path, mapsName)); err != nil {
+		return err
+	}
+	// The new counters, if there are any, replace the old ones in one step
+	// further down, for the sake of those who read them without the lock.
+	if _, err := os.Stat(filepath.Join(next, countersName)); errors.Is(err, fs.ErrNotExist) {
+		if err := os.RemoveAll(filepath.Join(l.path, countersName)); err != nil {
+			return err
+		}
+	}
+	// The name settle-<generation> says that the old maps are gone: what it
+	// lacks has been moved in already. A death right after this is finished
+	// by finishSettling.
+	settle := l.stage(settlePrefix, generation)
+	if err := os.Rename(next, settle); err != nil {
+		return err
+	}
+	return l.moveIn(settle)
+}
+
+// moveIn moves what a folder holds into the chain's folder and removes it. A
+// death in between leaves the rest in there, and the next moveIn moves that.
+func (l *Locked) moveIn(settle string) error {
+	for _, name := range []string{countersName, mapsName} {
+		err := os.Rename(filepath.Join(settle, name), filepath.Join(l.path, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return os.Remove(settle)
+}
+
+// dropStaged removes what was staged and did not come to run. A death in between
+// leaves some of it for the next Settle.
+func (l *Locked) dropStaged() error {
+	names, err := listFolder(l.path)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, partPrefix) || strings.HasPrefix(name, nextPrefix) {
+			if err := os.RemoveAll(filepath.Join(l.path, name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// OpenCounters opens the chain's counters. Without any the error satisfies
+// errors.Is(err, [fs.ErrNotExist]).
+func (l *Locked) OpenCounters() (*ebpf.Map, error) {
+	if err := l.held(); err != nil {
+		return nil, err
+	}
+	m, err := ebpf.LoadPinnedMap(filepath.Join(l.path, countersName), nil)
+	if err != nil {
+		return nil, fmt.Errorf("open the pinned counters of chain %s: %w", l.key, err)
+	}
+	return m, nil
+}
+
+// OpenMaps opens the maps of a member, by their names in the member's object. The
+// caller closes them. For a member that the chain's generation was not staged with
+// the error satisfies errors.Is(err, [fs.ErrNotExist]).
+func (l *Locked) OpenMaps(member string) (map[string]*ebpf.Map, error) {
+	if err := l.held(); err != nil {
+		return nil, err
+	}
+	opened, err := l.openMaps(member)
+	if err != nil {
+		for _, m := range opened {
+			m.Close()
+		}
+		return nil, fmt.Errorf("open the pinned maps of member %q of chain %s: %w", member, l.key, err)
+	}
+	return opened, nil
+}
+
+func (l *Locked) openMaps(member string) (map[string]*ebpf.Map, error) {
+	name, err := entryName(member)
+	if err != nil {
+		return nil, err
+	}
+	folder := filepath.Join(l.path, mapsName, name)
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	opened := make(map[string]*ebpf.Map, len(entries))
+	for _, entry := range entries {
+		m, err := ebpf.LoadPinnedMap(filepath.Join(folder, entry.Name()), nil)
+		if err != nil {
+			return opened, fmt.Errorf("map %q: %w", nameOf(entry.Name()), err)
+		}
+		opened[nameOf(entry.Name())] = m
+	}
+	return opened, nil
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/cilium/ebpf/link"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+// Locked is a chain whose lock is held, and the proof of that: whatever changes
+// the chain's pins, and elsewhere its record and its interface, wants one. It is
+// not for use by several goroutines at once.
+type Locked struct {
+	key chain.Key
+	folder
+}
+
+// Lock locks a chain, whose folder it makes where there is none. [Tree.Ensure]
+// must have succeeded before. While somebody else has the lock it waits, as long as ctx
+// allows, and then returns a [*LockedError] that names the holder.
+//
+// A process that dies with the lock frees it.
+func (t Tree) Lock(ctx context.Context, key chain.Key) (*Locked, error) {
+	return t.lock(key, true, until(ctx))
+}
+
+// TryLock locks a chain that has a folder; otherwise the error satisfies
+// errors.Is(err, [fs.ErrNotExist]). If somebody else has the lock, it returns a
+// [*LockedError] at once.
+func (t Tree) TryLock(key chain.Key) (*Locked, error) {
+	return t.lock(key, false, nil)
+}
+
+func (t Tree) lock(key chain.Key, create bool, wait func() error) (*Locked, error) {
+	f, err := lockFolder(t.chain(key), create, LockedError{Key: key}, wait)
+	if err != nil {
+		return nil, err
+	}
+	return &Locked{key: key, folder: f}, nil
+}
+
+// Key returns the key of the locked chain.
+func (l *Locked) Key() chain.Key { return l.key }
+
+// Holds tells whether this is the lock of the given chain, and still held.
+func (l *Locked) Holds(key chain.Key) bool { return l.dir != nil && l.key == key }
+
+func (l *Locked) linkPath() string { return filepath.Join(l.path, linkName) }
+
+// PinLink pins the link that holds the chain. A pin of an earlier link is
+// replaced: an interface carries one XDP link at most, so the earlier one has
+// come off when there is a new one.
+//
+// A process that dies right before this has not attached anything, as the kernel
+// detaches a link nobody holds. One that dies right after it leaves a chain that
+// runs until somebody removes the pin.
+func (l *Locked) PinLink(k link.Link) error {
+	if err := l.held(); err != nil {
+		return err
+	}
+	if err := os.Remove(l.linkPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the pin of an earlier link: %w", err)
+	}
+	if err := k.Pin(l.linkPath()); err != nil {
+		return fmt.Errorf("pin link at %s: %w", l.linkPath(), err)
+	}
+	return nil
+}
+
+// OpenLink opens the chain's link. Without one the error satisfies
+// errors.Is(err, [fs.ErrNotExist]).
+func (l *Locked) OpenLink() (link.Link, error) {
+	if err := l.held(); err != nil {
+		return nil, err
+	}
+	k, err := link.LoadPinnedLink(l.linkPath(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("open the pinned link of chain %s: %w", l.key, err)
+	}
+	return k, nil
+}
+
+// Remove takes the chain down as far as it is pinned: link, maps, counters and
+// the folder, and gives the lock up. On an error the lock is still held.
+//
+// The link goes first. A process that dies right after that leaves an interface
+// without a chain and pins that nothing uses, which the next Remove finishes; were
+// the link last, it could leave a chain that decides over packets and whose
+// counters and maps nobody can see any more.
+func (l *Locked) Remove() error {
+	if err := l.held(); err != nil {
+		return err
+	}
+	if err := os.Remove(l.linkPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the pinned link of chain %s: %w", l.key, err)
+	}
+	return l.folder.Remove()
+}

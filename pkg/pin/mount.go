@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pin
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// ensureMounted mounts a bpffs at root unless there is one.
+//
+// Who wants to mount first locks the folder that is to be covered. It is the one
+// inode that every process finds at root as long as nothing is mounted there, and
+// once something is, whoever waited for the lock sees so. Nothing of the lock
+// remains.
+func ensureMounted(root string) error {
+	if on, err := isBPFFS(root); on || err != nil {
+		return err
+	}
+	covered, err := os.Open(root)
+	if err != nil {
+		return noBPFFS(root, err)
+	}
+	defer covered.Close()
+	if err := flock(covered, unix.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %s to mount a bpffs: %w", root, err)
+	}
+	if on, err := isBPFFS(root); on || err != nil {
+		return err
+	}
+	// As systemd mounts it. A process that dies right after this leaves what
+	// everybody wants; the kernel frees the lock.
+	err = unix.Mount("bpf", root, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700")
+	if err != nil {
+		return noBPFFS(root, err)
+	}
+	return nil
+}
+
+// isBPFFS tells whether path is on a bpffs.
+func isBPFFS(path string) (bool, error) {
+	var stat unix.Statfs_t
+	if err := ignoringEINTR(func() error { return unix.Statfs(path, &stat) }); err != nil {
+		return false, noBPFFS(path, err)
+	}
+	return int64(stat.Type) == unix.BPF_FS_MAGIC, nil
+}
+
+func noBPFFS(root string, err error) error {
+	return fmt.Errorf("%w at %s, and it cannot be mounted: %w; as root of the node run: mkdir -p %s && mount -t bpf bpf %s",
+		ErrNoBPFFS, root, err, root, root)
+}

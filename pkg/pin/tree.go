@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pin
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+// DefaultRoot is where systems mount their bpffs.
+const DefaultRoot = "/sys/fs/bpf"
+
+// The modes of what we make. The kernel takes the umask off both, on bpffs as
+// elsewhere, and makes pins 0600 by itself (bpf_obj_do_pin of kernel/bpf/inode.c),
+// so that no umask opens a pin to others.
+const folderMode fs.FileMode = 0o700
+
+// Tree is the part of a bpffs that is ours: the folder xdp-chain in it.
+type Tree struct {
+	// Root is the mount point of the bpffs, an absolute path.
+	Root string
+}
+
+func (t Tree) top() string    { return filepath.Join(t.Root, "xdp-chain") }
+func (t Tree) chains() string { return filepath.Join(t.top(), "chains") }
+func (t Tree) node() string   { return filepath.Join(t.top(), "node") }
+
+func (t Tree) chain(key chain.Key) string { return filepath.Join(t.chains(), key.String()) }
+
+// Ensure makes sure of a bpffs at Root and of our folders in it, open to their
+// owner alone. It mounts the bpffs where there is none; processes that do so at
+// once end up with one mount. Where there is no bpffs and mounting is refused,
+// the error satisfies errors.Is(err, [ErrNoBPFFS]) and says what to run.
+//
+// A process that dies in here leaves a mounted bpffs or some of the folders,
+// empty; Ensure goes on from there.
+func (t Tree) Ensure() error {
+	if err := ensureMounted(t.Root); err != nil {
+		return err
+	}
+	for _, folder := range []string{t.top(), t.chains(), t.node()} {
+		if err := ensurePrivate(folder); err != nil {
+			return fmt.Errorf("make folder for pins: %w", err)
+		}
+	}
+	return nil
+}
+
+// ensurePrivate makes a folder that only its owner can enter, or makes it so.
+func ensurePrivate(folder string) error {
+	err := os.Mkdir(folder, folderMode)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Stat(folder)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm() == folderMode {
+		return nil
+	}
+	return os.Chmod(folder, folderMode)
+}
+
+// Keys returns the chains that have a folder, in no order that means anything.
+// What else there may be in the folder of chains is none of ours and left out.
+// No tree is no chains.
+func (t Tree) Keys() ([]chain.Key, error) {
+	names, err := listFolder(t.chains())
+	if err != nil {
+		return nil, fmt.Errorf("list pinned chains: %w", err)
+	}
+	keys := make([]chain.Key, 0, len(names))
+	for _, name := range names {
+		var key chain.Key
+		if key.UnmarshalText([]byte(name)) == nil {
+			keys = append(keys, key)
+		}
+	}
+	return keys, nil
+}
+
+// Networks returns the networks that have a folder of maps, in no order that
+// means anything. No tree is no networks.
+func (t Tree) Networks() ([]string, error) {
+	names, err := listFolder(t.node())
+	if err != nil {
+		return nil, fmt.Errorf("list networks with pinned maps: %w", err)
+	}
+	for i, name := range names {
+		names[i] = nameOf(name)
+	}
+	return names, nil
+}
+
+// listFolder returns the names in a folder; one that is not there is empty.
+func listFolder(path string) ([]string, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	names := make([]string, len(entries))
+	for i, entry := range entries {
+		names[i] = entry.Name()
+	}
+	return names, nil
+}
+
+// OpenLink opens the link of a chain without its lock, to look at: the chain may
+// change at any time. Without a link the error satisfies
+// errors.Is(err, [fs.ErrNotExist]). The kernel opens links for writing only, so
+// the caller must leave it at looking.
+func (t Tree) OpenLink(key chain.Key) (link.Link, error) {
+	l, err := link.LoadPinnedLink(filepath.Join(t.chain(key), linkName), nil)
+	if err != nil {
+		return nil, fmt.Errorf("open the pinned link of chain %s: %w", key, err)
+	}
+	return l, nil
+}
+
+// OpenCounters opens the counters of a chain, for reading alone, without its
+// lock: the chain may change at any time, and then counts in another map. Without
+// counters the error satisfies errors.Is(err, [fs.ErrNotExist]).
+func (t Tree) OpenCounters(key chain.Key) (*ebpf.Map, error) {
+	m, err := ebpf.LoadPinnedMap(filepath.Join(t.chain(key), countersName), &ebpf.LoadPinOptions{ReadOnly: true})
+	if err != nil {
+		return nil, fmt.Errorf("open the pinned counters of chain %s: %w", key, err)
+	}
+	return m, nil
+}
