@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netdev
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+// Attached is the program on an interface's XDP hook. Its zero value means that there
+// is none.
+type Attached struct {
+	ProgramID ebpf.ProgramID
+	Mode      chain.Mode // native, generic or offload
+	// The rest is filled by [Interface.Holder] alone.
+	Name   string       // as bpftool shows it: at most 15 bytes
+	Attach chain.Attach // link or netlink
+	LinkID link.ID      // 0: netlink, or which link it is cannot be told
+}
+
+// String describes the program, for messages.
+func (a Attached) String() string {
+	if a.ProgramID == 0 {
+		return "no XDP program"
+	}
+	s := fmt.Sprintf("XDP program %d", a.ProgramID)
+	if a.Name != "" {
+		s += fmt.Sprintf(" (%s)", a.Name)
+	}
+	s += fmt.Sprintf(" in %v mode", a.Mode)
+	switch {
+	case a.LinkID != 0:
+		s += fmt.Sprintf(", held by bpf_link %d", a.LinkID)
+	case a.Attach == chain.AttachLink:
+		s += ", held by a bpf_link"
+	case a.Attach == chain.AttachNetlink:
+		s += ", attached by netlink"
+	}
+	return s
+}
+
+// Attached returns the program's id and its mode. Where a program in hardware and one
+// in software are active together, it is the one in software. If the interface is gone,
+// errors.Is(err, [ErrNoInterface]).
+func (i *Interface) Attached() (Attached, error) {
+	msg, err := i.NetNS.linkMessage(ifInfo(i.Index))
+	if errors.Is(err, unix.ENODEV) {
+		return Attached{}, i.gone()
+	}
+	if err != nil {
+		return Attached{}, fmt.Errorf("asking for the XDP program of %s: %w", i.Name, err)
+	}
+	attrs, err := nl.ParseRouteAttr(msg[unix.SizeofIfInfomsg:])
+	if err != nil {
+		return Attached{}, fmt.Errorf("reading the attributes of %s: %w", i.Name, err)
+	}
+	for _, attr := range attrs {
+		if attr.Attr.Type&^unix.NLA_F_NESTED == unix.IFLA_XDP {
+			return parseXDP(attr.Value)
+		}
+	}
+	return Attached{}, nil
+}
+
+// parseXDP reads an IFLA_XDP attribute: one program id a mode (linux/if_link.h).
+func parseXDP(nested []byte) (Attached, error) {
+	attrs, err := nl.ParseRouteAttr(nested)
+	if err != nil {
+		return Attached{}, fmt.Errorf("reading IFLA_XDP: %w", err)
+	}
+	ids := map[uint16]ebpf.ProgramID{}
+	for _, attr := range attrs {
+		if len(attr.Value) >= 4 {
+			ids[attr.Attr.Type] = ebpf.ProgramID(binary.NativeEndian.Uint32(attr.Value))
+		}
+	}
+	for _, in := range []struct {
+		attr uint16
+		mode chain.Mode
+	}{
+		{unix.IFLA_XDP_DRV_PROG_ID, chain.ModeNative},
+		{unix.IFLA_XDP_SKB_PROG_ID, chain.ModeGeneric},
+		{unix.IFLA_XDP_HW_PROG_ID, chain.ModeOffload},
+	} {
+		if id := ids[in.attr]; id != 0 {
+			return Attached{ProgramID: id, Mode: in.mode}, nil
+		}
+	}
+	return Attached{}, nil
+}
+
+// gone is the error about an interface that was there and is no more.
+func (i *Interface) gone() error {
+	return fmt.Errorf("%w: %s (index %d) is gone from network namespace %q", ErrNoInterface, i.Name, i.Index, i.NetNS.path)
+}
+
+// Holder returns all of [Attached]: also the program's name and what holds it. It is
+// slow, as it may look at every bpf_link on the machine.
+func (i *Interface) Holder() (Attached, error) {
+	a, err := i.Attached()
+	if err != nil || a.ProgramID == 0 {
+		return a, err
+	}
+	p, err := ebpf.NewProgramFromID(a.ProgramID)
+	if err != nil {
+		return a, fmt.Errorf("opening XDP program %d of %s: %w", a.ProgramID, i.Name, err)
+	}
+	defer p.Close()
+	info, err := p.Info()
+	if err != nil {
+		return a, fmt.Errorf("reading about XDP program %d of %s: %w", a.ProgramID, i.Name, err)
+	}
+	a.Name = strings.TrimSpace(info.Name)
+	// Replacing a program by itself changes nothing; but where a bpf_link holds the
+	// hook the kernel refuses even that, and that is the one way to know.
+	switch err := i.changeNetlink(p.FD(), p.FD(), modeFlags(a.Mode)); {
+	case errors.Is(err, unix.EBUSY):
+		a.Attach = chain.AttachLink
+		a.LinkID, err = findLink(i.Index, a.ProgramID)
+		return a, err
+	case err != nil:
+		return a, fmt.Errorf("finding out what holds XDP program %d of %s: %w", a.ProgramID, i.Name, err)
+	}
+	a.Attach = chain.AttachNetlink
+	return a, nil
+}
+
+// findLink returns the id of the one XDP link with this program and this interface
+// index. A link does not tell its network namespace: where the same program sits on the
+// same index in several, which is ours cannot be told and the id is 0.
+func findLink(ifindex int, program ebpf.ProgramID) (link.ID, error) {
+	var found []link.ID
+	links := new(link.Iterator)
+	defer links.Close()
+	for links.Next() {
+		info, err := links.Link.Info()
+		if err != nil {
+			continue // gone since it was listed
+		}
+		if xdp := info.XDP(); xdp != nil && int(xdp.Ifindex) == ifindex && info.Program == program {
+			found = append(found, info.ID)
+		}
+	}
+	if err := links.Err(); err != nil {
+		return 0, fmt.Errorf("listing bpf_links: %w", err)
+	}
+	if len(found) != 1 {
+		return 0, nil
+	}
+	return found[0], nil
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netdev
+
+import (
+	"fmt"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+// BusyError says that an XDP hook is held by something else. It satisfies
+// errors.Is(err, [ErrBusy]).
+type BusyError struct {
+	Interface string // the one to change
+	NetNS     string // path
+	On        string // the one that carries Holder: Interface, or the bridge or bond it is a port of
+	Holder    Attached
+	Err       error // the kernel's
+}
+
+// Error names the program, what holds it, and how to take it off. The holder is unknown
+// where it left while we looked, or where it is a driver that is in another use.
+func (e *BusyError) Error() string {
+	if e.Holder.ProgramID == 0 {
+		return fmt.Sprintf("interface %s: %v: %v, but it carries no XDP program now; try again", e.Interface, ErrBusy, e.Err)
+	}
+	where := fmt.Sprintf("interface %s", e.Interface)
+	if e.On != e.Interface {
+		where += fmt.Sprintf(" is a port of %s, which", e.On)
+	}
+	return fmt.Sprintf("%s carries %v: %v; take it off first (%s, in network namespace %s)", where, e.Holder, ErrBusy, e.removal(), e.NetNS)
+}
+
+func (e *BusyError) removal() string {
+	switch {
+	case e.Holder.LinkID != 0:
+		return fmt.Sprintf("bpftool link detach id %d", e.Holder.LinkID)
+	case e.Holder.Attach == chain.AttachLink:
+		return "bpftool link detach"
+	}
+	flag := map[chain.Mode]string{chain.ModeNative: "xdpdrv", chain.ModeGeneric: "xdpgeneric", chain.ModeOffload: "xdpoffload"}
+	return fmt.Sprintf("ip link set dev %s %s off", e.On, flag[e.Holder.Mode])
+}
+
+// Unwrap returns ErrBusy and the kernel's error.
+func (e *BusyError) Unwrap() []error { return []error{ErrBusy, e.Err} }
+
+// busy finds out who holds the hook that the kernel refused with err. Besides a program
+// on the interface itself, one on the bridge or bond above it makes the kernel refuse.
+func (i *Interface) busy(err error) error {
+	e := &BusyError{Interface: i.Name, NetNS: i.NetNS.path, On: i.Name, Err: err}
+	var lookup error
+	e.Holder, lookup = i.Holder()
+	if lookup == nil && e.Holder.ProgramID == 0 && i.master != 0 {
+		var master *Interface
+		if master, lookup = i.NetNS.InterfaceByIndex(i.master); lookup == nil {
+			e.On = master.Name
+			e.Holder, lookup = master.Holder()
+		}
+	}
+	if lookup != nil {
+		return fmt.Errorf("%w (who holds it is not known: %w)", e, lookup)
+	}
+	return e
+}
