@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# `make help` lists the targets. Building needs Go alone; what else a target needs
+# is installed with apt when root runs it, or named (hack/need.sh).
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+
+# Go stamps version and commit into the binaries where the checkout is readable
+# for git; this overrides GOFLAGS=-buildvcs=false.
+BUILDVCS := $(shell git rev-parse --verify -q HEAD >/dev/null 2>&1 && echo true || echo false)
+
+# What runs often and alone, and so is worth the race detector's time: the
+# libraries. The black-box suites drive binaries, which it cannot see into.
+RACED    := ./internal/... ./pkg/... ./plugins/... ./cmd/...
+BLACKBOX := ./integration/...
+
+COMPILER := clang-19 llvm-strip-19 /usr/include/bpf/bpf_helpers.h /usr/include/linux/bpf.h
+
+.PHONY: build
+build: ## Build the static binaries into bin/
+	CGO_ENABLED=0 go build -trimpath -buildvcs=$(BUILDVCS) -ldflags '-s -w' -o bin/ ./plugins/meta/xdp-chain ./cmd/xdpctl
+
+.PHONY: demo
+demo: build ## Two pods, a chain of three programs and real packets, in namespaces of its own (root)
+	@hack/need.sh ip ping unshare nsenter
+	@hack/cni-plugins.sh
+	@hack/demo.sh
+
+.PHONY: test
+test: build lint ## Everything CI runs: lint, objects against sources, all tests (root)
+	hack/need.sh $(COMPILER) gcc /usr/include/stdio.h ip ping
+	hack/cni-plugins.sh
+	hack/check-generated.sh
+	CGO_ENABLED=1 go test -race -count=1 -timeout 15m $(RACED)
+	go test -count=1 -timeout 20m $(BLACKBOX)
+
+.PHONY: bench
+bench: build ## Measure ADD, DEL, packets and swaps, each against its bare alternative (root)
+	@hack/cni-plugins.sh
+	go test -count=1 -timeout 30m -run '^$$' -bench . ./integration/bench
+
+.PHONY: generate
+generate: ## Rebuild the committed BPF objects (clang-19)
+	@hack/need.sh $(COMPILER)
+	go generate ./...
+
+.PHONY: lint
+lint: ## go vet, staticcheck, gofumpt
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	@unformatted=$$(go run $(GOFUMPT) -l .) && if [ -n "$$unformatted" ]; then \
+		echo "not formatted; run go run $(GOFUMPT) -w on:" $$unformatted >&2; exit 1; fi
+
+.PHONY: clean
+clean: ## Remove what was built and fetched into this checkout
+	rm -rf bin .cache
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
