@@ -4,24 +4,27 @@ package record
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
-// OwnerKind is the sort of owner that a member has.
+// OwnerKind says what put members into a chain. The zero value is OwnerAttachment.
 type OwnerKind uint8
 
+// The values of OwnerKind.
 const (
-	// OwnerAttachment is a CNI attachment.
+	// OwnerAttachment is a CNI attachment; its members go with its DEL.
 	OwnerAttachment OwnerKind = iota
-	// OwnerCLI is the operator's command.
+	// OwnerCLI is the operator's command; its members stay until it is told
+	// to remove them, or the interface goes.
 	OwnerCLI
 )
 
 var ownerKindNames = []string{"attachment", "cli"}
 
-// String returns the kind's name in records, or "owner kind(N)" for a value that
-// is none.
+// String returns the name used in records and output, or "owner kind(N)" for a
+// value that is none.
 func (k OwnerKind) String() string {
 	if int(k) < len(ownerKindNames) {
 		return ownerKindNames[k]
@@ -35,35 +38,38 @@ func (k OwnerKind) MarshalText() ([]byte, error) {
 	if int(k) >= len(ownerKindNames) {
 		return nil, fmt.Errorf("%w: %d is not an owner kind", chain.ErrInvalid, uint8(k))
 	}
-	return []byte(k.String()), nil
+	return []byte(ownerKindNames[k]), nil
 }
 
 // UnmarshalText takes a name as String prints it; anything else is an error that
 // satisfies errors.Is(err, [chain.ErrInvalid]).
 func (k *OwnerKind) UnmarshalText(text []byte) error {
-	for i, name := range ownerKindNames {
-		if name == string(text) {
-			*k = OwnerKind(i)
-			return nil
-		}
+	i := slices.Index(ownerKindNames, string(text))
+	if i < 0 {
+		return fmt.Errorf("%w: owner kind %q; use one of %q", chain.ErrInvalid, text, ownerKindNames)
 	}
-	return fmt.Errorf("%w: owner kind %q; use attachment or cli", chain.ErrInvalid, text)
+	*k = OwnerKind(i)
+	return nil
 }
 
-// Owner is who put members into a chain and may take them out.
+// Owner is who wants members in a chain. Owners are comparable; two that are
+// equal are the same one.
 type Owner struct {
+	// Kind says which of the other fields mean something: all of them for an
+	// attachment, none for the CLI.
 	Kind OwnerKind `json:"kind"`
-	// Network, ContainerID and Ifname name a CNI attachment.
+	// Network, ContainerID and Ifname are the CNI attachment: the network's
+	// name, CNI_CONTAINERID and CNI_IFNAME.
 	Network     string `json:"network,omitempty"`
 	ContainerID string `json:"containerID,omitempty"`
 	Ifname      string `json:"ifname,omitempty"`
-	// PodNamespace and PodName are for people; an owner is the same without.
+	// PodNamespace and PodName are the pod, where the runtime said
+	// (K8S_POD_NAMESPACE and K8S_POD_NAME of CNI_ARGS).
 	PodNamespace string `json:"podNamespace,omitempty"`
 	PodName      string `json:"podName,omitempty"`
 }
 
-// Same tells whether both are the same owner.
-func (o Owner) Same(other Owner) bool {
-	return o.Kind == other.Kind && o.Network == other.Network &&
-		o.ContainerID == other.ContainerID && o.Ifname == other.Ifname
+// IsAttachment tells whether o is the given CNI attachment, of whatever pod.
+func (o Owner) IsAttachment(network, containerID, ifname string) bool {
+	return o.Kind == OwnerAttachment && o.Network == network && o.ContainerID == containerID && o.Ifname == ifname
 }

@@ -4,95 +4,108 @@ package record
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
-// Version is what this package writes and reads. A record of a later version is
-// refused, not guessed at.
+// Version is the version of the files' format that this package writes, and the
+// latest one that it reads.
 const Version = 1
 
 // Record is what is known of one chain.
 type Record struct {
+	// Version is the format's; [Dir.Save] sets it.
 	Version int `json:"version"`
-	// Key names the chain: the cookie of its interface's namespace and the index.
+	// Key names the chain.
 	Key chain.Key `json:"key"`
-	// Interface is the interface's name when the chain was made.
+	// Interface is the name the interface had last; Ifindex is its index in
+	// its namespace, the same as the key's.
 	Interface string `json:"interface"`
-	// NetNS is a path of its network namespace. It may lead elsewhere by now: the
-	// key's cookie tells.
-	NetNS string `json:"netns"`
-	// Side is the end of the pod's veth pair.
+	Ifindex   int    `json:"ifindex"`
+	// NetNS is the path of the interface's network namespace, empty for the
+	// one of the node. It may lead nowhere any more, or to another namespace:
+	// compare its cookie with the key's.
+	NetNS string `json:"netns,omitempty"`
+	// Side is the end of the veth pair that the interface is.
 	Side chain.Side `json:"side"`
-	// Created is when the chain was made.
+	// Created is when the chain was first put on the interface.
 	Created time.Time `json:"created"`
-	// State is the generation that runs; nil before the first does.
+	// State is what runs, nil as long as nothing has.
 	State *State `json:"state,omitempty"`
-	// Pending is the generation that a process was making when this was written;
-	// nil between changes. Whether it runs, the kernel knows.
+	// Pending is what a change is about to make run; nil when none is under
+	// way. One that is found without the change going on is a dead process's:
+	// which of State and Pending runs is for the interface to tell.
 	Pending *State `json:"pending,omitempty"`
-	// Base holds what the counters of earlier generations counted.
+	// Base are the counts of the generations before State's, to be added to
+	// what its counters map says. Each swap starts a new map.
 	Base []Count `json:"base,omitempty"`
 }
 
-// Settings are how a chain is to be built and held.
-type Settings struct {
-	// Mode, Attach and Dispatcher are what was asked for.
-	Requested Requested `json:"requested"`
-	// Counters says whether the dispatcher counts.
-	Counters bool `json:"counters"`
-}
-
-// Requested is what a configuration asks for, auto included.
-type Requested struct {
-	Mode       chain.Mode       `json:"mode"`
-	Attach     chain.Attach     `json:"attach"`
-	Dispatcher chain.Dispatcher `json:"dispatcher"`
-}
-
-// State is one generation of a chain.
+// State is one generation of a chain, with all that is needed to recognise it on
+// the interface and to build it again.
 type State struct {
 	// Generation counts the chain's changes, from 1.
 	Generation uint64 `json:"generation"`
-	// ProgramID is the kernel's id of the dispatcher.
+	// ProgramID is the kernel's id of the dispatcher. Ids are not reused
+	// before 2^31 others.
 	ProgramID uint32 `json:"programID"`
-	// Mode is what the kernel took, and ModeReason why it is generic under auto.
-	// In a pending generation the mode may still be auto.
-	Mode       chain.Mode `json:"mode"`
-	ModeReason string     `json:"modeReason,omitempty"`
-	// Attach is what holds the program on the interface, never auto.
+	// LinkID is the kernel's id of the link that holds the chain; 0 where it
+	// is attached by netlink.
+	LinkID uint32 `json:"linkID,omitempty"`
+	// Mode is the mode taken, never auto; ModeWhy says why, where it is not
+	// the one to be expected: generic under auto.
+	Mode    chain.Mode `json:"mode"`
+	ModeWhy string     `json:"modeWhy,omitempty"`
+	// Attach is link or netlink, never auto.
 	Attach chain.Attach `json:"attach"`
-	// Dispatcher is the one that was chosen, never auto, and DispatcherReason why.
-	Dispatcher       chain.Dispatcher `json:"dispatcher"`
-	DispatcherReason string           `json:"dispatcherReason"`
-	Settings
-	// Owners are those whose members are in the chain, in the order they came.
-	Owners []Owner `json:"owners"`
-	// Members in running order.
+	// Dispatcher is the one chosen, never auto; DispatcherWhy says why it was.
+	Dispatcher    chain.Dispatcher `json:"dispatcher"`
+	DispatcherWhy string           `json:"dispatcherWhy,omitempty"`
+	// Counters tells whether the dispatcher counts verdicts.
+	Counters bool `json:"counters"`
+	// Members are the chain's programs in running order.
 	Members []Member `json:"members"`
 }
 
-// Member is a member of a chain, with what it takes to build it again from the
-// store.
+// Member is a program in a chain, with all that is needed to build it again.
 type Member struct {
 	chain.Member
+	// Owner is who wants it in the chain.
 	Owner Owner `json:"owner"`
-	// Object is the digest of its object in the store, and Origin where that
-	// came from: a path, or which built-in program.
+	// Object is the digest of the object's content, "sha256:<hex>", by which
+	// the store has it.
 	Object string `json:"object"`
-	Origin string `json:"origin"`
-	// Globals are the values set, placeholders filled in.
+	// Origin is where the object came from, for people: a path, or the name of
+	// a built-in.
+	Origin string `json:"origin,omitempty"`
+	// License is the program's licence as the object states it.
+	License string `json:"license,omitempty"`
+	// Globals are the global variables set, with nothing left to expand.
 	Globals map[string]json.RawMessage `json:"globals,omitempty"`
-	// Maps are the map settings, placeholders filled in.
+	// Maps are the settings of the member's maps, with nothing left to expand.
 	Maps map[string]chain.MapSettings `json:"maps,omitempty"`
-	// Pins are the names of the maps pinned for it.
-	Pins []string `json:"pins,omitempty"`
 }
 
-// Count is how many packets one member decided with one verdict.
+// Count is a row of verdict counters.
 type Count struct {
-	Member  string        `json:"member"`
+	// Member decided over the packets; the end of the chain has its own name.
+	Member string `json:"member"`
+	// Verdict is what it decided.
 	Verdict chain.Verdict `json:"verdict"`
-	Packets uint64        `json:"packets"`
+	// Packets is how many there were.
+	Packets uint64 `json:"packets"`
+}
+
+// Owners returns who has members in the chain, each one once, in the order of
+// their first members.
+func (s *State) Owners() []Owner {
+	var owners []Owner
+	for _, m := range s.Members {
+		if !slices.Contains(owners, m.Owner) {
+			owners = append(owners, m.Owner)
+		}
+	}
+	return owners
 }

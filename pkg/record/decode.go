@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package record
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	kjson "sigs.k8s.io/json"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+// decodeRecord reads what encodeRecord writes and nothing else.
+func decodeRecord(content []byte) (*Record, error) {
+	var r Record
+	if err := decode(content, &r); err != nil {
+		return nil, err
+	}
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	return &r, nil
+}
+
+func encodeRecord(r Record) ([]byte, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	r.Version = Version
+	return json.Marshal(r)
+}
+
+// check finds what a record of right types can still have wrong and what would
+// mislead whoever works by it.
+func (r *Record) check() error {
+	if r.Key.Ifindex < 1 || r.Ifindex != r.Key.Ifindex {
+		return fmt.Errorf("%w: ifindex %d in the record of chain %s", chain.ErrInvalid, r.Ifindex, r.Key)
+	}
+	for _, s := range []*State{r.State, r.Pending} {
+		if s == nil {
+			continue
+		}
+		members := make([]chain.Member, len(s.Members))
+		for i, m := range s.Members {
+			members[i] = m.Member
+		}
+		if err := chain.CheckMembers(members, len(members)); err != nil {
+			return fmt.Errorf("generation %d: %w", s.Generation, err)
+		}
+	}
+	return nil
+}
+
+// decode reads a JSON file strictly: no unknown field, none twice, names in their
+// exact case. A later version's file is told from a broken one by its version
+// alone, since everything else in it may have changed.
+func decode(content []byte, into any) error {
+	var head struct {
+		Version int `json:"version"`
+	}
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(content, &head); err != nil {
+		return err
+	}
+	switch {
+	case head.Version > Version:
+		return fmt.Errorf("%w: it has version %d and this program reads up to %d; use the program that wrote it, or a later one", ErrVersion, head.Version, Version)
+	case head.Version < 1:
+		return fmt.Errorf("%w: version %d", chain.ErrInvalid, head.Version)
+	}
+	strict, err := kjson.UnmarshalStrict(content, into)
+	return errors.Join(append(strict, err)...)
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package record
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/renameio/v2"
+)
+
+const (
+	folderMode fs.FileMode = 0o700
+	fileMode   fs.FileMode = 0o600
+
+	// replaceTries bounds how often replace makes its folder anew. Each time
+	// but the first somebody else has removed it in the microseconds since.
+	replaceTries = 100
+
+	// abandoned is the age from which on nobody can still be writing a file in
+	// tmp: runtimes kill plugins sooner.
+	abandoned = 10 * time.Minute
+)
+
+func (d Dir) tmp() string { return filepath.Join(d.Root, "tmp") }
+
+// read reads a file and has it decoded. A file that does not decode is set aside,
+// except where it is of a later version.
+func (d Dir) read(path string, decode func(content []byte) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
+	switch err := decode(content); {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrVersion):
+		return fmt.Errorf("%s: %w", path, err)
+	default:
+		return d.setAside(path, f, err)
+	}
+}
+
+// replace writes a file by rename. It makes the folders that it needs, again if
+// they are removed meanwhile, as RemoveAttachment does.
+//
+// A process that dies before the rename leaves a file in tmp, see sweep.
+func (d Dir) replace(path string, content []byte) error {
+	var err error
+	for range replaceTries {
+		err = d.tryReplace(path, content)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		err = errors.Join(os.MkdirAll(d.tmp(), folderMode), os.MkdirAll(filepath.Dir(path), folderMode))
+		if err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("write %s: its folder is removed again and again", path)
+}
+
+func (d Dir) tryReplace(path string, content []byte) error {
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(d.tmp()), renameio.WithStaticPermissions(fileMode))
+	if err != nil {
+		return err
+	}
+	defer f.Cleanup()
+	if _, err := f.Write(content); err != nil {
+		return err
+	}
+	return f.CloseAtomicallyReplace()
+}
+
+// remove removes a file, if it is there, and what killed writers of it left in tmp.
+func (d Dir) remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return d.sweep(filepath.Base(path))
+}
+
+// sweep removes from tmp what killed writers left there: what was to become the
+// file of the given name, whose only possible writer is the caller, and of the
+// others what is older than any living writer.
+func (d Dir) sweep(name string) error {
+	entries, err := os.ReadDir(d.tmp())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, entry := range entries {
+		// renameio names its files ".<name><number>"; ours end in suffix,
+		// so no name is the beginning of another.
+		if !strings.HasPrefix(entry.Name(), "."+name) {
+			info, err := entry.Info()
+			if err != nil || time.Since(info.ModTime()) < abandoned {
+				continue // err: its writer has just renamed it
+			}
+		}
+		err := os.Remove(filepath.Join(d.tmp(), entry.Name()))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
