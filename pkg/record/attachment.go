@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 
 	"github.com/containernetworking/cni/pkg/utils"
-	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -55,12 +54,15 @@ func (d Dir) network(name string) (string, error) {
 	return filepath.Join(d.attachments(), name), nil
 }
 
-// attachment returns the path of an attachment's file and its folder's. Container
-// IDs and interface names come from environment variables, so they hold no NUL.
-func (d Dir) attachment(network, containerID, ifname string) (path, folder string, err error) {
-	folder, err = d.network(network)
+// attachment returns the path of an attachment's file. Container IDs and interface
+// names come from environment variables, so they hold no NUL.
+func (d Dir) attachment(network, containerID, ifname string) (string, error) {
+	folder, err := d.network(network)
+	if err != nil {
+		return "", err
+	}
 	sum := sha256.Sum256([]byte(containerID + "\x00" + ifname))
-	return filepath.Join(folder, hex.EncodeToString(sum[:])+suffix), folder, err
+	return filepath.Join(folder, hex.EncodeToString(sum[:])+suffix), nil
 }
 
 // SaveAttachment writes the file of an attachment, in the place of the one there
@@ -70,7 +72,7 @@ func (d Dir) attachment(network, containerID, ifname string) (path, folder strin
 // A process that dies right after this has announced chains that may not be
 // there; the attachment's DEL, or GC, finds that out and removes the file.
 func (d Dir) SaveAttachment(a Attachment) error {
-	path, _, err := d.attachment(a.Network, a.ContainerID, a.Ifname)
+	path, err := d.attachment(a.Network, a.ContainerID, a.Ifname)
 	if err != nil {
 		return fmt.Errorf("save attachment: %w", err)
 	}
@@ -89,7 +91,7 @@ func (d Dir) SaveAttachment(a Attachment) error {
 // with one that does not parse it is a [*BrokenError], and with one of a later
 // version it satisfies errors.Is(err, [ErrVersion]).
 func (d Dir) LoadAttachment(network, containerID, ifname string) (Attachment, error) {
-	path, _, err := d.attachment(network, containerID, ifname)
+	path, err := d.attachment(network, containerID, ifname)
 	if err != nil {
 		return Attachment{}, fmt.Errorf("load attachment: %w: %w", fs.ErrNotExist, err)
 	}
@@ -107,7 +109,7 @@ func (d Dir) readAttachment(path string) (Attachment, error) {
 		if err := decode(content, &a); err != nil {
 			return err
 		}
-		if own, _, err := d.attachment(a.Network, a.ContainerID, a.Ifname); err != nil || own != path {
+		if own, err := d.attachment(a.Network, a.ContainerID, a.Ifname); err != nil || own != path {
 			return fmt.Errorf("%w: it is about %s/%s in network %q", chain.ErrInvalid, a.ContainerID, a.Ifname, a.Network)
 		}
 		return nil
@@ -117,20 +119,14 @@ func (d Dir) readAttachment(path string) (Attachment, error) {
 
 // RemoveAttachment removes the file of an attachment, and the network's folder
 // with the last one. One that is not there is no error.
-//
-// A process that dies in between leaves an empty folder, which the network's next
-// attachment uses, and the last one's removal removes.
 func (d Dir) RemoveAttachment(network, containerID, ifname string) error {
-	path, folder, err := d.attachment(network, containerID, ifname)
+	path, err := d.attachment(network, containerID, ifname)
 	if err != nil {
 		return nil // a name that nothing can be kept under
 	}
 	if err := d.remove(path); err != nil {
 		return fmt.Errorf("remove attachment of %s/%s to network %q: %w", containerID, ifname, network, err)
 	}
-	// Fails unless it is empty, and if somebody is about to put a file in, he
-	// makes it again.
-	_ = unix.Rmdir(folder)
 	return nil
 }
 

@@ -20,47 +20,54 @@ const brokenTime = "20060102T150405.000000000Z-"
 
 func (d Dir) broken() string { return filepath.Join(d.Root, "broken") }
 
+// errReplaced says that a file which was found broken is not there any more, and
+// another one is.
+var errReplaced = errors.New("replaced since it was read")
+
 // setAside moves the file at path, whose content the caller read from f and found
-// wrong, to broken. It returns a *BrokenError, or nil with fs.ErrNotExist when
-// somebody else has moved it already.
+// wrong, to broken, and returns a *BrokenError. Readers hold no lock: if somebody
+// else has moved the file meanwhile the error satisfies errors.Is(err,
+// [fs.ErrNotExist]), and if somebody has replaced it, it is errReplaced.
 //
 // A process that dies right after the move has set the file aside without a word;
 // it is there to be found.
 func (d Dir) setAside(path string, f *os.File, wrong error) error {
-	broken := &BrokenError{Path: path, Err: wrong}
 	if err := os.MkdirAll(d.broken(), folderMode); err != nil {
-		broken.Err = errors.Join(wrong, err)
-		return broken
+		return &BrokenError{Path: path, Err: errors.Join(wrong, err)}
 	}
 	aside := filepath.Join(d.broken(), time.Now().UTC().Format(brokenTime)+filepath.Base(path))
-	if err := os.Rename(path, aside); err != nil {
-		broken.Err = errors.Join(wrong, err)
-		return broken
+	switch err := os.Rename(path, aside); {
+	case errors.Is(err, fs.ErrNotExist):
+		return err
+	case err != nil:
+		return &BrokenError{Path: path, Err: errors.Join(wrong, err)}
 	}
-	broken.SetAside = aside
-	if err := errors.Join(putBackOther(path, aside, f), d.boundBroken()); err != nil {
-		broken.Err = errors.Join(wrong, err)
+	replaced, err := putBackOther(path, aside, f)
+	if replaced && err == nil {
+		return errReplaced
 	}
-	return broken
+	if err = errors.Join(err, d.boundBroken()); err != nil {
+		wrong = errors.Join(wrong, err)
+	}
+	return &BrokenError{Path: path, SetAside: aside, Err: wrong}
 }
 
 // putBackOther puts back what was moved to aside if it is not the file that f has
-// open: readers hold no lock, so a writer may have replaced the broken file since
-// it was read.
-func putBackOther(path, aside string, f *os.File) error {
+// open, and tells whether it is not.
+func putBackOther(path, aside string, f *os.File) (other bool, err error) {
 	read, err := f.Stat()
 	if err != nil {
-		return err
+		return false, err
 	}
 	moved, err := os.Stat(aside)
 	if err != nil || os.SameFile(read, moved) {
-		return err
+		return false, err
 	}
 	// A link, unlike a rename, does not replace what was written since.
 	if err := os.Link(aside, path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+		return true, err
 	}
-	return os.Remove(aside)
+	return true, os.Remove(aside)
 }
 
 // boundBroken removes the oldest of the files set aside that are too many.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -33,6 +34,15 @@ func (d Dir) tmp() string { return filepath.Join(d.Root, "tmp") }
 // read reads a file and has it decoded. A file that does not decode is set aside,
 // except where it is of a later version.
 func (d Dir) read(path string, decode func(content []byte) error) error {
+	for {
+		err := d.tryRead(path, decode)
+		if !errors.Is(err, errReplaced) {
+			return err
+		}
+	}
+}
+
+func (d Dir) tryRead(path string, decode func(content []byte) error) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -52,23 +62,22 @@ func (d Dir) read(path string, decode func(content []byte) error) error {
 	}
 }
 
-// replace writes a file by rename. It makes the folders that it needs, again if
-// they are removed meanwhile, as RemoveAttachment does.
+// replace writes a file by rename. It makes the folders that it needs, again when
+// remove, in another process, has just found them empty.
 //
 // A process that dies before the rename leaves a file in tmp, see sweep.
 func (d Dir) replace(path string, content []byte) error {
 	var err error
 	for range replaceTries {
-		err = d.tryReplace(path, content)
-		if !errors.Is(err, fs.ErrNotExist) {
+		if err = d.tryReplace(path, content); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		err = errors.Join(os.MkdirAll(d.tmp(), folderMode), os.MkdirAll(filepath.Dir(path), folderMode))
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	return fmt.Errorf("write %s: its folder is removed again and again", path)
+	return fmt.Errorf("write %s: its folder is removed again and again: %w", path, err)
 }
 
 func (d Dir) tryReplace(path string, content []byte) error {
@@ -83,12 +92,25 @@ func (d Dir) tryReplace(path string, content []byte) error {
 	return f.CloseAtomicallyReplace()
 }
 
-// remove removes a file, if it is there, and what killed writers of it left in tmp.
+// remove removes a file, if it is there, what killed writers of it left in tmp, and
+// the folders that this leaves empty, up to the root.
+//
+// A process that dies in here leaves some of that. The next remove of the file, or
+// of another one in the same folder, completes it.
 func (d Dir) remove(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return d.sweep(filepath.Base(path))
+	err := d.sweep(filepath.Base(path))
+	// The kernel refuses to remove what is not empty. If somebody is about to put
+	// a file in, replace makes the folder again.
+	_ = unix.Rmdir(d.tmp())
+	for folder := filepath.Dir(path); folder != d.Root; folder = filepath.Dir(folder) {
+		if err := unix.Rmdir(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return err
 }
 
 // sweep removes from tmp what killed writers left there: what was to become the
