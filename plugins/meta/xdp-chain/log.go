@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+)
+
+// level is a logLevel: debug, info (the zero value), warn or error.
+type level slog.Level
+
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug,
+	"info":  slog.LevelInfo,
+	"warn":  slog.LevelWarn,
+	"error": slog.LevelError,
+}
+
+// UnmarshalText takes a level's name; anything else is an error that lists the
+// names.
+func (l *level) UnmarshalText(text []byte) error {
+	named, ok := levels[string(text)]
+	if !ok {
+		return fmt.Errorf("level %q; use one of debug, info, warn, error", text)
+	}
+	*l = level(named)
+	return nil
+}
+
+// openLog returns the log that a configuration asks for, and what to call when
+// the verb is over. With a logFile, each verb is one JSON line in it; without,
+// only warnings and errors are told, on stderr, which runtimes put into their own
+// log. The configuration is read leniently, for a broken one is to be logged too.
+//
+// The file is opened for every verb, so that it can be rotated by renaming, and
+// for appending, so that lines of concurrent verbs do not mix. One that cannot
+// be opened is said on stderr and replaced by it.
+func openLog(stdin []byte, stderr io.Writer) (log *slog.Logger, done func()) {
+	var wanted struct {
+		LogFile  string `json:"logFile"`
+		LogLevel string `json:"logLevel"`
+	}
+	// An error leaves what could be read; ADD and STATUS report it.
+	_ = json.Unmarshal(stdin, &wanted)
+	toStderr := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: max(levels[wanted.LogLevel], slog.LevelWarn)}))
+	if wanted.LogFile == "" {
+		return toStderr, func() {}
+	}
+	file, err := os.OpenFile(wanted.LogFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		toStderr.Warn("logging to stderr, since logFile cannot be opened", "error", err)
+		return toStderr, func() {}
+	}
+	handler := slog.NewJSONHandler(file, &slog.HandlerOptions{Level: levels[wanted.LogLevel]})
+	return slog.New(handler), func() { _ = file.Close() }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestMain lets the test binary stand in for the plugin's: called with a verb,
+// it is the plugin.
+func TestMain(m *testing.M) {
+	if os.Getenv("CNI_COMMAND") != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// plugin runs a verb the way a runtime does and returns stdout, stderr and the
+// exit status.
+func plugin(t *testing.T, verb, stdin string, env ...string) (string, string, int) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append([]string{
+		"CNI_COMMAND=" + verb, "CNI_CONTAINERID=c1", "CNI_IFNAME=eth0", "CNI_NETNS=/nonexistent/netns", "CNI_PATH=/nonexistent",
+	}, env...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()
+}
+
+func TestPluginVersion(t *testing.T) {
+	stdout, stderr, status := plugin(t, "VERSION", "")
+	want := `{"cniVersion":"1.1.0","supportedVersions":["0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}` + "\n"
+	if stdout != want || stderr != "" || status != 0 {
+		t.Errorf("status %d, stdout %q, stderr %q; want %q", status, stdout, stderr, want)
+	}
+}
+
+// What can be refused before anything is touched is refused with its code, on
+// stdout, by an exit status of 1.
+func TestPluginRefuses(t *testing.T) {
+	const eth0 = `"prevResult": {"cniVersion": "1.1.0", "interfaces": [{"name": "eth0", "sandbox": "/proc/self/ns/net"}]}`
+	tests := []struct {
+		name, verb, stdin, env string
+		want                   types.Error
+	}{
+		{"not JSON", "ADD", `{`, "", types.Error{Code: 6, Msg: "error unmarshall network config: unexpected end of JSON input"}},
+		{"no name", "ADD", `{"cniVersion": "1.1.0"}`, "", types.Error{Code: 7, Msg: "missing network name"}},
+		{"no prevResult", "ADD", `{"cniVersion": "1.1.0", "name": "n"}`, "", types.Error{
+			Code: 7, Msg: "prevResult is missing: xdp-chain is a chained plugin and must come after the plugin that makes the interface",
+		}},
+		{"no prevResult to check", "CHECK", `{"cniVersion": "1.1.0", "name": "n"}`, "", types.Error{
+			Code: 7, Msg: "prevResult is missing: xdp-chain is a chained plugin and must come after the plugin that makes the interface",
+		}},
+		{"unknown field", "ADD", `{"cniVersion": "1.1.0", "name": "n", "sides": "pod"}`, "", types.Error{
+			Code: 7, Msg: `sides: unknown field; did you mean "side"?`,
+		}},
+		{"own namespace", "ADD", `{"cniVersion": "1.1.0", "name": "n", ` + eth0 + `}`, "CNI_NETNS=/proc/self/ns/net", types.Error{
+			Code: 8, Msg: "CNI_NETNS /proc/self/ns/net is the plugin's own network namespace; no chain is put on the host",
+		}},
+		{"list of the valid", "GC", `{"cniVersion": "1.1.0", "name": "n", "cni.dev/valid-attachments": 1}`, "", types.Error{
+			Code: 7, Msg: "cni.dev/valid-attachments: json: cannot unmarshal number into Go struct field .cni.dev/valid-attachments of type []types.GCAttachment",
+		}},
+		{"configuration that cannot work", "STATUS", `{"cniVersion": "1.1.0", "name": "n", "mode": "skb", "sides": "pod"}`, "", types.Error{
+			Code: 50, Msg: `mode: invalid value: mode "skb"; use one of auto, native, generic, offload`,
+			Details: `sides: unknown field; did you mean "side"?`,
+		}},
+		{"version", "ADD", `{"cniVersion": "0.2.0", "name": "n"}`, "", types.Error{
+			Code: 1, Msg: "incompatible CNI versions", Details: `config is "0.2.0", plugin supports ["0.3.0" "0.3.1" "0.4.0" "1.0.0" "1.1.0"]`,
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			stdout, stderr, status := plugin(t, tt.verb, tt.stdin, tt.env)
+			var got types.Error
+			if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+				t.Fatalf("stdout %q: %v; stderr %q", stdout, err, stderr)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" || status != 1 {
+				t.Errorf("status %d; error (-want +got):\n%s", status, diff)
+			}
+		})
+	}
+}
+
+// A pod that is excluded gets its prevResult back, however little else is right.
+func TestPluginExcluded(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "log")
+	const prev = `{"cniVersion": "1.0.0", "x": 1}`
+	stdin := `{"cniVersion": "1.0.0", "name": "n", "namespaces": {"include": ["shop"]}, "logFile": "` + log + `", "logLevel": "debug", "prevResult": ` + prev + `}`
+	for verb, want := range map[string]string{"ADD": prev, "CHECK": ""} {
+		stdout, stderr, status := plugin(t, verb, stdin, "CNI_ARGS=K8S_POD_NAMESPACE=kube-system")
+		if stdout != want || stderr != "" || status != 0 {
+			t.Errorf("%s: status %d, stdout %q, stderr %q", verb, status, stdout, stderr)
+		}
+	}
+
+	type line struct {
+		Level, Msg, Verb, Network, ContainerID, Ifname, Outcome string
+		Duration                                                int64
+	}
+	var outcomes []string
+	for text := range bytes.Lines(readFile(t, log)) {
+		var l line
+		if err := json.Unmarshal(text, &l); err != nil {
+			t.Fatal(err)
+		}
+		if l.Network != "n" || l.ContainerID != "c1" || l.Ifname != "eth0" {
+			t.Errorf("line does not say whom it is about: %s", text)
+		}
+		if l.Outcome != "" {
+			outcomes = append(outcomes, l.Outcome)
+			if l.Duration <= 0 || l.Level != "INFO" {
+				t.Errorf("line of the outcome: %s", text)
+			}
+		}
+	}
+	if diff := cmp.Diff([]string{"ok", "ok"}, outcomes); diff != "" {
+		t.Errorf("outcomes in the log (-want +got):\n%s", diff)
+	}
+}
+
+// A logFile that cannot be written fails no pod and makes no node NotReady.
+func TestPluginLogFileUnwritable(t *testing.T) {
+	stdin := `{"cniVersion": "1.0.0", "name": "n", "namespaces": {"include": []}, "logFile": "/nonexistent/log", "prevResult": {"cniVersion": "1.0.0"}}`
+	stdout, stderr, status := plugin(t, "ADD", stdin)
+	if status != 0 || stdout != `{"cniVersion": "1.0.0"}` || !strings.Contains(stderr, "/nonexistent/log: no such file or directory") {
+		t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)
+	}
+}
+
+// The examples that we ship are right.
+func TestExamples(t *testing.T) {
+	paths, err := filepath.Glob("../../../conf/*.conflist")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for _, path := range paths {
+		var list struct{ Plugins []json.RawMessage }
+		if err := json.Unmarshal(readFile(t, path), &list); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		ours := 0
+		for _, entry := range list.Plugins {
+			var plugin types.PluginConf
+			if err := json.Unmarshal(entry, &plugin); err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+			if plugin.Type != "xdp-chain" {
+				continue
+			}
+			ours++
+			if _, err := parseConf(entry); err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+		if ours == 0 {
+			t.Errorf("%s: no entry of type xdp-chain", path)
+		}
+	}
+}

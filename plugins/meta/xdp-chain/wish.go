@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"io"
+
+	"github.com/containernetworking/cni/pkg/skel"
+	"github.com/containernetworking/cni/pkg/types"
+
+	"github.com/xdp-chain/xdp-chain/pkg/node"
+)
+
+// wish is what ADD and CHECK are called about: the chain that the configuration
+// wants for one pod.
+type wish struct {
+	attachment node.Attachment
+	// excluded says that pods of this pod's namespace get no chain.
+	excluded bool
+	prev     *prevResult
+}
+
+// answer prints the result of ADD.
+func (w *wish) answer(out io.Writer) error {
+	_, err := out.Write(w.prev.answer)
+	return err
+}
+
+// podArgs are what Kubernetes' runtimes say about the pod in CNI_ARGS.
+// [types.LoadArgs] goes by the names of the fields.
+type podArgs struct {
+	types.CommonArgs
+	K8S_POD_NAMESPACE types.UnmarshallableString
+	K8S_POD_NAME      types.UnmarshallableString
+}
+
+// parseWish reads a configuration and the arguments of the call. Errors are code
+// 4 for CNI_ARGS, otherwise as those of [parseConf] and [parsePrevResult].
+func parseWish(args *skel.CmdArgs) (*wish, error) {
+	c, err := parseConf(args.StdinData)
+	if err != nil {
+		return nil, err
+	}
+	prev, err := parsePrevResult(c)
+	if err != nil {
+		return nil, err
+	}
+	// Arguments for other plugins are no error unless the caller asks for that
+	// (IgnoreUnknown=0).
+	pod := podArgs{CommonArgs: types.CommonArgs{IgnoreUnknown: true}}
+	if err := types.LoadArgs(args.Args, &pod); err != nil {
+		return nil, types.NewError(types.ErrInvalidEnvironmentVariables, "CNI_ARGS: "+err.Error(), "")
+	}
+
+	w := &wish{attachment: c.attachment(), prev: prev}
+	a := &w.attachment
+	a.ContainerID, a.Ifname, a.NetNS = args.ContainerID, args.IfName, args.Netns
+	a.PodNamespace, a.PodName = string(pod.K8S_POD_NAMESPACE), string(pod.K8S_POD_NAME)
+	if w.excluded = !c.Namespaces.admits(a.PodNamespace); w.excluded {
+		return w, nil
+	}
+	if a.Pod, err = prev.pod(args.IfName, args.Netns); err != nil {
+		return nil, err
+	}
+	a.Pod.Namespace, a.Pod.Name = a.PodNamespace, a.PodName
+	return w, nil
+}
+
+// attachment returns what the configuration alone says about each attachment to
+// its network.
+func (c *conf) attachment() node.Attachment {
+	return node.Attachment{
+		Network: c.Name,
+		Side:    c.Side, Mode: c.Mode, Attach: c.Attach, Dispatcher: c.Dispatcher,
+		Counters: c.Counters,
+		Programs: c.Programs,
+	}
+}
