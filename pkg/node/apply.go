@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
+)
+
+// undoTimeout bounds the clean-up after a failed Apply, whose own context may
+// have ended.
+const undoTimeout = 5 * time.Second
+
+// Apply gives the attachment's interfaces the chains that it wants. Applying the
+// same twice changes nothing; applying something else changes each chain in one
+// swap and leaves the members of other owners where they are. When it fails,
+// nothing is left of an attachment that was not there before, and the chains of
+// one that was are each the old or the new one.
+//
+// Dies anywhere: the attachment's index, which is written first, tells Remove
+// which chains to look at.
+func (n *Node) Apply(ctx context.Context, a Attachment) error {
+	sides := a.sides()
+	s, err := openSites(&a, sides)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	wants, err := resolveSides(&a, s, sides)
+	if err != nil {
+		return err
+	}
+	if err := n.BPFFS.Ensure(); err != nil {
+		return err
+	}
+	before, err := n.attachment(ctx, a.Network, a.ContainerID, a.Ifname)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !isNew {
+		return err
+	}
+	if err := n.apply(ctx, &a, s, wants, before.Keys); err != nil {
+		if isNew {
+			undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+			defer cancel()
+			err = errors.Join(err, n.Remove(undo, a.Network, a.ContainerID, a.Ifname))
+		}
+		return err
+	}
+	return nil
+}
+
+// resolveSides settles the members of each side, before anything is changed.
+func resolveSides(a *Attachment, s *sites, sides map[chain.Side][]chain.Program) (map[chain.Side][]wanted, error) {
+	pod := a.Pod
+	if pod.Ifindex == 0 && s != nil {
+		pod.Ifindex = s.pod.Index
+	}
+	r := newResolver()
+	wants := make(map[chain.Side][]wanted, len(sides))
+	for side, programs := range sides {
+		list, err := r.resolve(programs, a.owner(), pod)
+		if err != nil {
+			return nil, err
+		}
+		wants[side] = list
+	}
+	return wants, nil
+}
+
+func (n *Node) apply(ctx context.Context, a *Attachment, s *sites, wants map[chain.Side][]wanted, before []chain.Key) error {
+	keys := make([]chain.Key, 0, len(s.list))
+	for _, site := range s.list {
+		keys = append(keys, site.iface.Key())
+	}
+	index := record.Attachment{Network: a.Network, ContainerID: a.ContainerID, Ifname: a.Ifname}
+	for _, key := range slices.Concat(before, keys) {
+		if !slices.Contains(index.Keys, key) {
+			index.Keys = append(index.Keys, key)
+		}
+	}
+	if len(index.Keys) == 0 {
+		return nil
+	}
+	if err := n.Records.SaveAttachment(index); err != nil {
+		return err
+	}
+	for _, list := range wants {
+		for _, w := range list {
+			if err := n.Store.Put(w.object); err != nil {
+				return err
+			}
+		}
+	}
+	for _, site := range s.list {
+		if err := n.applyChain(ctx, a, site, wants[site.side]); err != nil {
+			return err
+		}
+	}
+	return n.leaveOthers(ctx, a, before, keys)
+}
+
+// leaveOthers takes the attachment's members off the chains that it had and wants
+// no more, and then makes its index say so.
+func (n *Node) leaveOthers(ctx context.Context, a *Attachment, before, keys []chain.Key) error {
+	left := 0
+	for _, key := range before {
+		if slices.Contains(keys, key) {
+			continue
+		}
+		if err := n.leave(ctx, key, a.owner()); err != nil {
+			return err
+		}
+		left++
+	}
+	switch {
+	case left == 0:
+		return nil
+	case len(keys) == 0:
+		return n.forget(ctx, a.Network, a.ContainerID, a.Ifname)
+	}
+	return n.Records.SaveAttachment(record.Attachment{Network: a.Network, ContainerID: a.ContainerID, Ifname: a.Ifname, Keys: keys})
+}
+
+// applyChain makes the members wanted the owner's members on one interface.
+func (n *Node) applyChain(ctx context.Context, a *Attachment, s site, want []wanted) error {
+	t, err := n.hold(ctx, s.iface.Key(), s.iface)
+	if err != nil {
+		return err
+	}
+	defer t.release()
+	if t.rec == nil {
+		if err := t.mayRecord(a.owner()); err != nil {
+			return err
+		}
+		t.rec = &record.Record{
+			Version: record.Version, Key: s.iface.Key(), Interface: s.iface.Name,
+			NetNS: s.netns, Side: s.side, Created: time.Now().UTC(),
+		}
+	}
+	p, err := t.planWith(a, want)
+	if err == nil {
+		var same bool
+		if same, err = t.has(p); same {
+			return nil
+		}
+	}
+	if err == nil {
+		err = t.change(ctx, p)
+	}
+	if err != nil && t.rec.State == nil {
+		err = errors.Join(err, t.remove())
+	}
+	if err != nil {
+		return fmt.Errorf("chain on %s (side %s): %w", s.iface.Name, s.side, err)
+	}
+	return nil
+}
+
+// mayRecord says whether a chain without a record may get a new one: not where its
+// record was set aside and others have members in it that are known no more.
+func (t *tenure) mayRecord(owner record.Owner) error {
+	l, err := t.lock.OpenLink()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	claimed, err := t.node.claimed(t.lock.Key(), owner)
+	if claimed {
+		err = fmt.Errorf("%w: the record of chain %s is broken and other attachments have members in it; remove those first", netdev.ErrBusy, t.lock.Key())
+	}
+	return err
+}
+
+// planWith is the chain that runs, with the members of the attachment's owner
+// replaced.
+func (t *tenure) planWith(a *Attachment, want []wanted) (plan, error) {
+	owner := a.owner()
+	p, err := t.planWithout(owner)
+	if err != nil {
+		return plan{}, err
+	}
+	p.members = append(p.members, want...)
+	p.owners = append(p.owners, owner)
+	p.network = a.Network
+	p.settings = record.Settings{
+		Requested: record.Requested{Mode: a.Mode, Attach: a.Attach, Dispatcher: a.Dispatcher},
+		Counters:  a.Counters,
+	}
+	members := make([]chain.Member, 0, len(p.members))
+	for _, w := range p.members {
+		members = append(members, w.Member.Member)
+	}
+	d, _, err := choose(a.Dispatcher)
+	if err != nil {
+		return plan{}, err
+	}
+	return p, chain.CheckMembers(members, d.MaxMembers())
+}
+
+// planWithout is the chain that runs, without what belongs to the owner. Its
+// members are rebuilt from the record and the store; the owners are right even
+// where that fails.
+func (t *tenure) planWithout(owner record.Owner) (plan, error) {
+	if t.rec.State == nil {
+		return plan{}, nil
+	}
+	p := plan{settings: t.rec.State.Settings}
+	for _, o := range t.rec.State.Owners {
+		if !o.Same(owner) {
+			p.owners = append(p.owners, o)
+		}
+	}
+	for _, m := range t.rec.State.Members {
+		if m.Owner.Same(owner) {
+			continue
+		}
+		w, err := t.node.rebuild(m)
+		if err != nil {
+			return p, err
+		}
+		p.members = append(p.members, w)
+	}
+	return p, nil
+}
+
+// has tells whether the chain is what is planned, in the record, in the kernel
+// and on bpffs.
+func (t *tenure) has(p plan) (bool, error) {
+	s := t.rec.State
+	if s == nil {
+		return false, nil
+	}
+	planned := record.State{Settings: p.settings, Owners: p.owners, Members: p.sorted()}
+	running := record.State{Settings: s.Settings, Owners: s.Owners, Members: slices.Clone(s.Members)}
+	for i := range running.Members {
+		running.Members[i].Pins = nil
+	}
+	if !sameJSON(planned, running) {
+		return false, nil
+	}
+	differences, err := t.differences()
+	return err == nil && len(differences) == 0, err
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
+)
+
+// plan is the chain that an interface is to have.
+type plan struct {
+	members  []wanted
+	owners   []record.Owner
+	settings record.Settings
+	// network names the folder of the node-scoped maps.
+	network string
+}
+
+// sorted returns what the record says of the members, in running order.
+func (p *plan) sorted() []record.Member {
+	list := make([]record.Member, 0, len(p.members))
+	for _, w := range p.members {
+		list = append(list, w.Member)
+	}
+	slices.SortFunc(list, func(a, b record.Member) int { return chain.Compare(a.Member, b.Member) })
+	return list
+}
+
+// change gives the interface the planned chain in one atomic swap. What dies
+// where: before the pending generation is recorded, nothing outside of the
+// process has changed; from then to the swap, the next tenure drops it; after
+// the swap, the next tenure makes it final. An error leaves the old chain, or
+// none where there was none.
+func (t *tenure) change(ctx context.Context, p plan) error {
+	next, err := t.next(p)
+	if err != nil {
+		return err
+	}
+	shared, err := t.node.sharedMaps(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer shared.close()
+	built, err := t.build(ctx, p, next, shared)
+	if err != nil {
+		return errors.Join(err, shared.undo())
+	}
+	defer built.Close()
+	if err := t.install(ctx, built, next); err != nil {
+		return errors.Join(err, shared.undo())
+	}
+	return nil
+}
+
+// next is the generation to come, before it is known which program it runs.
+func (t *tenure) next(p plan) (*record.State, error) {
+	s := &record.State{
+		Generation: t.generation() + 1, Settings: p.settings, Owners: p.owners, Members: p.sorted(),
+		Mode: p.settings.Requested.Mode, Attach: p.settings.Requested.Attach,
+	}
+	if s.Attach == chain.AttachAuto {
+		s.Attach = chain.AttachLink
+	}
+	return s, t.keepHook(s)
+}
+
+// keepHook has a chain stay as it is held and in the mode that it runs in: going
+// from a bpf_link to netlink, or from one mode to another, takes an instant
+// without a chain.
+func (t *tenure) keepHook(s *record.State) error {
+	old := t.rec.State
+	if old == nil {
+		return nil
+	}
+	if s.Requested.Attach == chain.AttachAuto {
+		s.Attach = old.Attach
+	}
+	if s.Requested.Mode == chain.ModeAuto {
+		s.Mode, s.ModeReason = old.Mode, old.ModeReason
+	}
+	if s.Attach != old.Attach || s.Mode != old.Mode {
+		return fmt.Errorf("%w: the chain is attached by %s in mode %s, and %s in mode %s is asked for, which would take an instant without a chain; remove the interface's attachments first",
+			netdev.ErrUnsupported, old.Attach, old.Mode, s.Attach, s.Mode)
+	}
+	return nil
+}
+
+// build makes the new dispatcher whole, with the maps that members keep.
+func (t *tenure) build(ctx context.Context, p plan, next *record.State, shared *sharedMaps) (*dispatcher.Built, error) {
+	d, reason, err := choose(p.settings.Requested.Dispatcher)
+	if err != nil {
+		return nil, err
+	}
+	next.Dispatcher, next.DispatcherReason = d.Kind(), reason
+	members := make([]dispatcher.Member, 0, len(p.members))
+	for _, w := range p.members {
+		kept, err := t.keptMaps(w.Member)
+		if err != nil {
+			return nil, err
+		}
+		defer closeMaps(kept)
+		given := maps.Clone(kept)
+		if given == nil {
+			given = make(map[string]*ebpf.Map)
+		}
+		maps.Copy(given, shared.byMember[w.Name])
+		members = append(members, dispatcher.Member{Member: w.Member.Member, Spec: w.program.Spec, Maps: given})
+	}
+	opts := dispatcher.Options{Counters: p.settings.Counters}
+	if p.settings.Requested.Mode == chain.ModeOffload {
+		opts.Ifindex = t.iface.Index
+	}
+	return d.Build(ctx, members, opts)
+}
+
+func closeMaps(opened map[string]*ebpf.Map) {
+	for _, m := range opened {
+		m.Close()
+	}
+}
+
+// install records the new generation, stages its pins, swaps it in and makes it
+// final.
+func (t *tenure) install(ctx context.Context, built *dispatcher.Built, next *record.State) error {
+	info, err := built.Program.Info()
+	if err != nil {
+		return fmt.Errorf("read the id of the new program: %w", err)
+	}
+	id, _ := info.ID()
+	next.ProgramID = uint32(id)
+	for i, m := range next.Members {
+		next.Members[i].Pins = slices.Sorted(maps.Keys(built.Maps[m.Name]))
+	}
+	t.rec.Pending = next
+	// Dies here: the next tenure finds that the kernel does not run the pending
+	// program, and drops it. The same goes for a half-made staging folder.
+	if err := t.node.Records.Save(t.lock, t.rec); err != nil {
+		return err
+	}
+	if err := t.stageAndSwap(ctx, built, next); err != nil {
+		return errors.Join(err, t.drop())
+	}
+	return t.commit(*next)
+}
+
+func (t *tenure) stageAndSwap(ctx context.Context, built *dispatcher.Built, next *record.State) error {
+	if err := t.lock.Stage(next.Generation, built.Counters, built.Maps); err != nil {
+		return err
+	}
+	// The last look before the kernel changes: a caller that gave up gets the
+	// old chain.
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("change the chain on %s: %w", t.iface.Name, err)
+	}
+	return t.swap(built, next)
+}
+
+// swap puts the new program on the interface in one step: in the place of the
+// running one, or on an interface that carries none. It fills in the mode that
+// was taken.
+func (t *tenure) swap(built *dispatcher.Built, next *record.State) error {
+	running, err := t.lock.OpenLink()
+	switch {
+	case err == nil:
+		defer running.Close()
+		// Dies after it: the pinned link runs the pending program, which the next
+		// tenure makes final.
+		return t.iface.UpdateLink(running, built.Program, built.Frags)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if old, err := t.runningNetlink(); old != nil || err != nil {
+		if err != nil {
+			return err
+		}
+		defer old.Close()
+		// Dies after it: the interface carries the pending program.
+		return t.iface.ReplaceNetlink(built.Program, old, next.Mode, built.Frags)
+	}
+	return t.attach(built, next)
+}
+
+// runningNetlink opens the program that the chain has on the interface by
+// netlink; nil where it has none there.
+func (t *tenure) runningNetlink() (*ebpf.Program, error) {
+	if t.rec.State == nil || t.rec.State.Attach != chain.AttachNetlink {
+		return nil, nil
+	}
+	attached, err := t.attached()
+	if err != nil || attached.ProgramID != ebpf.ProgramID(t.rec.State.ProgramID) {
+		return nil, err
+	}
+	return ebpf.NewProgramFromID(attached.ProgramID)
+}
+
+// attach puts the first program on the interface. Dies after the attachment: a
+// netlink attachment is found by the pending program's id; a link that is not
+// pinned yet goes with the process.
+func (t *tenure) attach(built *dispatcher.Built, next *record.State) error {
+	o := netdev.AttachOptions{Program: built.Program, Mode: next.Requested.Mode, Frags: built.Frags}
+	if next.Attach == chain.AttachNetlink {
+		placed, err := t.iface.AttachNetlink(o)
+		next.Mode, next.ModeReason = placed.Mode, placed.Why
+		return err
+	}
+	l, placed, err := t.iface.AttachLink(o)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	next.Mode, next.ModeReason = placed.Mode, placed.Why
+	return t.lock.PinLink(l)
+}

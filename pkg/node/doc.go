@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package node keeps the chains of one node: it is where programs, interfaces,
+// pins and records come together. The plugin and xdpctl call this package and
+// none below it.
+//
+// # Mechanism
+//
+// A CNI attachment has members in the chain of its pod's interface, in that of the
+// veth peer on the host, or in both. [Node.Apply] resolves its programs before it
+// touches anything, writes the attachment's index, and then changes each chain
+// under that chain's lock:
+//
+//  1. build: the dispatcher is loaded whole, with the maps of members that stay;
+//  2. record: the record says which generation is coming and which program it is;
+//  3. stage: the new generation's maps are pinned beside those of the old one;
+//  4. swap: one bpf_link update, or one netlink replace, puts it in place;
+//  5. commit: the record makes it final, and its pins take the place of the old.
+//
+// [Node.Remove] goes the other way: link, pins, record, folder, index.
+//
+// # Invariants
+//
+// At every instant the interface carries the old chain or the new one. Whatever
+// dies between two steps, the next holder of the chain's lock asks the kernel
+// which of the two it runs and finishes or undoes the change, so that every public
+// method starts from a chain that is whole. The index is written before the first
+// change and removed after the last, so DEL finds everything by three names.
+//
+// A chain is rebuilt from its record and the store alone: the files that its
+// members came from may have changed or gone.
+//
+// # Traps
+//
+// The counters of a generation go with it; what they counted is added to the
+// record's base when the next one is committed, after a grace period of the
+// kernel, since packets that were inside at the swap are still to be counted.
+//
+// A process that was killed between attach and pin frees its locks a moment before
+// the kernel takes its unpinned link down. The next holder waits for that, or its
+// own attach would meet a busy hook.
+//
+// The path of a network namespace may lead to a younger one by the time it is read
+// from a record. Only the cookie in the chain's key says which one was meant.
+package node

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
+)
+
+// Remove takes an attachment's members off its chains, and takes a chain down
+// with its last owner. It needs nothing but the three names and the records: no
+// namespace, no interface, no configuration. What is gone already is fine, so it
+// can be repeated. Its errors are those that a retry can mend: a lock not got in
+// time, a full file system.
+//
+// Dies anywhere: the index goes last, so the next Remove finds the rest.
+func (n *Node) Remove(ctx context.Context, network, containerID, ifname string) error {
+	index, err := n.attachment(ctx, network, containerID, ifname)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	owner := record.Owner{Kind: record.OwnerAttachment, Network: network, ContainerID: containerID, Ifname: ifname}
+	var errs []error
+	for _, key := range index.Keys {
+		errs = append(errs, n.leave(ctx, key, owner))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return n.forget(ctx, network, containerID, ifname)
+}
+
+// leave takes the owner's members out of one chain.
+func (n *Node) leave(ctx context.Context, key chain.Key, owner record.Owner) error {
+	t, err := n.hold(ctx, key, nil)
+	if err != nil {
+		return err
+	}
+	defer t.release()
+	if err := t.leave(ctx, owner); err != nil {
+		return fmt.Errorf("chain %s: %w", key, err)
+	}
+	return nil
+}
+
+func (t *tenure) leave(ctx context.Context, owner record.Owner) error {
+	if t.rec == nil {
+		return t.leaveUnrecorded(owner)
+	}
+	if t.rec.State == nil || t.iface == nil || onlyOwner(t.rec.State.Owners, owner) {
+		return t.remove()
+	}
+	if !hasOwner(t.rec, owner) {
+		return nil
+	}
+	p, err := t.planWithout(owner)
+	if err == nil {
+		err = t.change(ctx, p)
+	}
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	// The others' members cannot be built again, and no retry will mend that. The
+	// chain goes on as it is, and goes with its last owner.
+	slog.WarnContext(ctx, "a chain keeps the members of an owner that left, as it cannot be rebuilt without them", "chain", t.rec.Key.String(), "error", err)
+	t.rec.State.Owners = p.owners
+	return t.node.Records.Save(t.lock, t.rec)
+}
+
+// leaveUnrecorded deals with a chain that has no record: none was written yet, it
+// was the last thing to go, or it was broken. In the last case the attachments
+// tell whether somebody else needs the chain.
+func (t *tenure) leaveUnrecorded(owner record.Owner) error {
+	claimed, err := t.node.claimed(t.lock.Key(), owner)
+	if err != nil || claimed {
+		return err
+	}
+	return t.remove()
+}
+
+func onlyOwner(owners []record.Owner, owner record.Owner) bool {
+	for _, o := range owners {
+		if !o.Same(owner) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+
+	"github.com/xdp-chain/xdp-chain/pkg/catalog"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/object"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
+)
+
+// wanted is a member that is to be in a chain: what the record will say of it,
+// and its program, ready to be linked.
+type wanted struct {
+	record.Member
+	program *object.Program
+	object  *object.Object
+}
+
+// resolver turns programs into members. It reads and parses each object once,
+// however many members come from it.
+type resolver struct {
+	opened map[string]*object.Object // by path, or by built-in name with a leading "builtin:"
+}
+
+func newResolver() *resolver { return &resolver{opened: make(map[string]*object.Object)} }
+
+// resolve settles each program: the object it comes from, its place in the
+// chain, and the values its globals and map entries get for this pod.
+func (r *resolver) resolve(programs []chain.Program, owner record.Owner, pod object.Pod) ([]wanted, error) {
+	list := make([]wanted, 0, len(programs))
+	for i := range programs {
+		w, err := r.one(programs[i], owner, pod)
+		if err != nil {
+			return nil, fmt.Errorf("program %q: %w", programs[i].Name, err)
+		}
+		list = append(list, w)
+	}
+	return list, nil
+}
+
+func (r *resolver) one(p chain.Program, owner record.Owner, pod object.Pod) (wanted, error) {
+	if err := p.Check(); err != nil {
+		return wanted{}, err
+	}
+	obj, defaults, err := r.source(&p)
+	if err != nil {
+		return wanted{}, err
+	}
+	program, err := obj.Program(p.Function)
+	if err != nil {
+		return wanted{}, err
+	}
+	m := record.Member{
+		Member: p.Settle(program.Function, defaults, program.RunConfig),
+		Owner:  owner, Object: obj.Digest, Origin: obj.Origin,
+	}
+	if m.Globals, err = expandGlobals(p.Globals, pod); err != nil {
+		return wanted{}, err
+	}
+	if m.Maps, err = expandMaps(p.Maps, pod); err != nil {
+		return wanted{}, err
+	}
+	w := wanted{Member: m, program: program, object: obj}
+	return w, w.configure()
+}
+
+// source finds the object of a program and, where it comes from the catalog,
+// fills in what the entry gives: function and globals in p, the rest as returned.
+func (r *resolver) source(p *chain.Program) (*object.Object, chain.RunConfig, error) {
+	if p.Object != "" {
+		obj, err := r.once(p.Object, func() (*object.Object, error) { return object.Open(p.Object) })
+		return obj, chain.RunConfig{}, err
+	}
+	entry, err := catalog.Builtin(p.Name)
+	if err != nil {
+		return nil, chain.RunConfig{}, err
+	}
+	if p.Function == "" {
+		p.Function = entry.Function
+	}
+	globals := maps.Clone(entry.Globals)
+	if globals == nil {
+		globals = make(map[string]json.RawMessage, len(p.Globals))
+	}
+	maps.Copy(globals, p.Globals)
+	p.Globals = globals
+	obj, err := r.once("builtin:"+entry.Name, func() (*object.Object, error) {
+		return object.New(entry.Origin, entry.Content)
+	})
+	return obj, chain.RunConfig{Priority: entry.Priority, ProceedOn: entry.ProceedOn}, err
+}
+
+func (r *resolver) once(key string, open func() (*object.Object, error)) (*object.Object, error) {
+	if obj, ok := r.opened[key]; ok {
+		return obj, nil
+	}
+	obj, err := open()
+	if err != nil {
+		return nil, err
+	}
+	r.opened[key] = obj
+	return obj, nil
+}
+
+// rebuild makes a member of its record and the store alone.
+func (n *Node) rebuild(m record.Member) (wanted, error) {
+	obj, err := n.Store.Get(m.Object)
+	if err != nil {
+		return wanted{}, fmt.Errorf("program %q: %w", m.Name, err)
+	}
+	program, err := obj.Program(m.Function)
+	if err != nil {
+		return wanted{}, fmt.Errorf("program %q: %w", m.Name, err)
+	}
+	w := wanted{Member: m, program: program, object: obj}
+	return w, w.configure()
+}
+
+// configure gives the program the globals and the map settings of its record.
+func (w *wanted) configure() error {
+	if err := w.program.SetGlobals(w.Globals); err != nil {
+		return err
+	}
+	return w.program.ConfigureMaps(w.Maps)
+}
+
+func expandGlobals(globals map[string]json.RawMessage, pod object.Pod) (map[string]json.RawMessage, error) {
+	if len(globals) == 0 {
+		return nil, nil
+	}
+	expanded := make(map[string]json.RawMessage, len(globals))
+	for name, value := range globals {
+		v, err := pod.Expand(value)
+		if err != nil {
+			return nil, fmt.Errorf("global %q: %w", name, err)
+		}
+		expanded[name] = v
+	}
+	return expanded, nil
+}
+
+func expandMaps(settings map[string]chain.MapSettings, pod object.Pod) (map[string]chain.MapSettings, error) {
+	if len(settings) == 0 {
+		return nil, nil
+	}
+	expanded := make(map[string]chain.MapSettings, len(settings))
+	for name, s := range settings {
+		entries := make([]chain.MapEntry, len(s.Entries))
+		for i, e := range s.Entries {
+			key, err := pod.Expand(e.Key)
+			if err != nil {
+				return nil, fmt.Errorf("map %q, key of entry %d: %w", name, i, err)
+			}
+			value, err := pod.Expand(e.Value)
+			if err != nil {
+				return nil, fmt.Errorf("map %q, value of entry %d: %w", name, i, err)
+			}
+			entries[i] = chain.MapEntry{Key: key, Value: value}
+		}
+		s.Entries = entries
+		expanded[name] = s
+	}
+	return expanded, nil
+}

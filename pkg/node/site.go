@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
+)
+
+// site is an interface that a chain is for.
+type site struct {
+	iface *netdev.Interface
+	side  chain.Side
+	// netns is the path of its namespace as the record keeps it.
+	netns string
+}
+
+// sites are the ends of one pod's veth pair that get a chain, and the open
+// namespaces they lie in.
+type sites struct {
+	list   []site // pod before host
+	pod    *netdev.Interface
+	opened []*netdev.NetNS
+}
+
+func (s *sites) close() {
+	for _, ns := range s.opened {
+		ns.Close()
+	}
+}
+
+// openSites finds the interfaces of an attachment for the given sides. The pod's
+// interface has to be there even if no program is for it.
+func openSites(a *Attachment, sides map[chain.Side][]chain.Program) (*sites, error) {
+	s := &sites{}
+	podNS, err := netdev.OpenNetNS(a.NetNS)
+	if err != nil {
+		return nil, err
+	}
+	s.opened = append(s.opened, podNS)
+	if s.pod, err = podNS.InterfaceByName(a.Ifname); err != nil {
+		s.close()
+		return nil, err
+	}
+	if len(sides[chain.PodSide]) > 0 {
+		s.list = append(s.list, site{s.pod, chain.PodSide, a.NetNS})
+	}
+	if len(sides[chain.HostSide]) > 0 {
+		if err := s.addPeer(); err != nil {
+			s.close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *sites) addPeer() error {
+	host, err := netdev.CurrentNetNS()
+	if err != nil {
+		return err
+	}
+	s.opened = append(s.opened, host)
+	peer, err := s.pod.Peer(host)
+	if err != nil {
+		return fmt.Errorf("side host of %s: %w", s.pod.Name, err)
+	}
+	s.list = append(s.list, site{peer, chain.HostSide, host.Path()})
+	return nil
+}
+
+// reopen finds the interface of a record again. It returns nil, and no error,
+// where the interface or its namespace is gone; the caller closes the namespace
+// of what it gets.
+func reopen(rec *record.Record) (*netdev.Interface, error) {
+	ns, err := netdev.OpenNetNS(rec.NetNS)
+	if errors.Is(err, netdev.ErrNetNSGone) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The path may stand for a younger namespace by now.
+	if ns.Cookie() != rec.Key.Cookie {
+		return nil, ns.Close()
+	}
+	iface, err := ns.InterfaceByIndex(rec.Key.Ifindex)
+	if err != nil {
+		ns.Close()
+		if errors.Is(err, netdev.ErrNoInterface) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	return iface, nil
+}

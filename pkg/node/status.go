@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"net"
+	"net/netip"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+	"github.com/xdp-chain/xdp-chain/pkg/object"
+)
+
+// examplePod stands for the pods to come: addresses of the documentation ranges
+// (RFC 5737, RFC 3849) and of the locally administered MAC range.
+var examplePod = object.Pod{
+	IP: netip.MustParseAddr("192.0.2.1"), IP6: netip.MustParseAddr("2001:db8::1"),
+	MAC: net.HardwareAddr{0x02, 0, 0, 0, 0, 1}, Ifindex: 2, Name: "pod", Namespace: "default",
+}
+
+// Status tells whether Apply could work for attachments like this one: it makes
+// sure of bpffs, and has the kernel verify each side's chain for an example pod,
+// without attaching it. NetNS and names of the attachment are not looked at.
+func (n *Node) Status(ctx context.Context, a Attachment) error {
+	if err := n.BPFFS.Ensure(); err != nil {
+		return err
+	}
+	a.Pod = examplePod
+	wants, err := resolveSides(&a, nil, a.sides())
+	if err != nil {
+		return err
+	}
+	d, _, err := choose(a.Dispatcher)
+	if err != nil {
+		return err
+	}
+	for _, list := range wants {
+		members := make([]dispatcher.Member, 0, len(list))
+		plain := make([]chain.Member, 0, len(list))
+		for _, w := range list {
+			members = append(members, dispatcher.Member{Member: w.Member.Member, Spec: w.program.Spec})
+			plain = append(plain, w.Member.Member)
+		}
+		if err := chain.CheckMembers(plain, d.MaxMembers()); err != nil {
+			return err
+		}
+		built, err := d.Build(ctx, members, dispatcher.Options{Counters: a.Counters})
+		if err != nil {
+			return err
+		}
+		built.Close()
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
+	"github.com/xdp-chain/xdp-chain/pkg/pin"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
+)
+
+// Sweep looks at up to limit chains, chosen anew each time, and removes those
+// whose interface is gone and what killed processes left of chains that never
+// came to run. It waits for nobody: a chain that somebody works on is passed over.
+func (n *Node) Sweep(ctx context.Context, limit int) error {
+	keys, err := n.keys()
+	if err != nil {
+		return err
+	}
+	rand.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
+	var errs []error
+	for _, key := range keys[:min(limit, len(keys))] {
+		if err := n.sweep(ctx, key); err != nil {
+			errs = append(errs, fmt.Errorf("sweep chain %s: %w", key, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// keys lists the chains that have a record or a folder of pins.
+func (n *Node) keys() ([]chain.Key, error) {
+	recorded, err := n.Records.Keys()
+	if err != nil {
+		return nil, err
+	}
+	pinned, err := n.BPFFS.Keys()
+	if err != nil {
+		return nil, err
+	}
+	keys := slices.Concat(recorded, pinned)
+	slices.SortFunc(keys, compareKeys)
+	return slices.Compact(keys), nil
+}
+
+func (n *Node) sweep(ctx context.Context, key chain.Key) error {
+	if alive, err := n.linkAlive(key); alive || err != nil {
+		return err
+	}
+	t, err := n.tryHold(ctx, key)
+	if errors.Is(err, pin.ErrLocked) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer t.release()
+	if dead, err := t.dead(); err != nil || !dead {
+		return err
+	}
+	owners := t.owners()
+	if err := t.remove(); err != nil {
+		return err
+	}
+	return n.forgetDead(ctx, owners)
+}
+
+// linkAlive tells at the cost of three system calls, and without the lock,
+// whether a bpf_link still holds the chain on its interface.
+func (n *Node) linkAlive(key chain.Key) (bool, error) {
+	l, err := n.BPFFS.OpenLink(key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer l.Close()
+	ifindex, err := netdev.LinkIfindex(l)
+	return ifindex != 0, err
+}
+
+// dead tells whether the chain can be taken away without anybody missing it: its
+// interface is gone, or it never came to run. A chain whose record was set aside
+// is dead when its link has lost its interface, or when there is no link.
+func (t *tenure) dead() (bool, error) {
+	alive, err := t.node.linkAlive(t.lock.Key())
+	if alive || err != nil {
+		return false, err
+	}
+	return t.rec == nil || t.rec.State == nil || t.iface == nil, nil
+}
+
+func (t *tenure) owners() []record.Owner {
+	if t.rec == nil || t.rec.State == nil {
+		return nil
+	}
+	return t.rec.State.Owners
+}
+
+// forgetDead removes the indexes of attachments of which no chain is left.
+func (n *Node) forgetDead(ctx context.Context, owners []record.Owner) error {
+	var errs []error
+	for _, o := range owners {
+		index, err := n.Records.LoadAttachment(o.Network, o.ContainerID, o.Ifname)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		left := err == nil && slices.ContainsFunc(index.Keys, n.recorded)
+		if err == nil && !left {
+			err = n.forget(ctx, o.Network, o.ContainerID, o.Ifname)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (n *Node) recorded(key chain.Key) bool {
+	_, err := n.Records.Load(key)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func compareKeys(a, b chain.Key) int {
+	return cmp.Or(cmp.Compare(a.Cookie, b.Cookie), cmp.Compare(a.Ifindex, b.Ifindex))
+}

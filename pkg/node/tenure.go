@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
+	"github.com/xdp-chain/xdp-chain/pkg/pin"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
+)
+
+// tenure is one chain while this process holds its lock: the only way to change
+// it. When [Node.hold] returns one, whatever a process left half done on this
+// chain has been finished or undone.
+type tenure struct {
+	node *Node
+	lock *pin.Locked
+	// rec is nil where the chain has no record.
+	rec *record.Record
+	// iface is nil where the interface is gone.
+	iface *netdev.Interface
+	// borrowed says that iface belongs to the caller of hold.
+	borrowed bool
+}
+
+// hold takes the chain's lock, reads its record and recovers it. iface may be
+// nil; it is then found through the record.
+func (n *Node) hold(ctx context.Context, key chain.Key, iface *netdev.Interface) (*tenure, error) {
+	lock, err := n.BPFFS.Lock(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return n.begin(ctx, lock, iface)
+}
+
+// tryHold is hold for those who do not wait: a lock that somebody has satisfies
+// errors.Is(err, pin.ErrLocked).
+func (n *Node) tryHold(ctx context.Context, key chain.Key) (*tenure, error) {
+	lock, err := n.BPFFS.TryLock(key)
+	if errors.Is(err, fs.ErrNotExist) {
+		// A record alone: its folder is made, or nobody could lock it.
+		now, cancel := context.WithCancel(ctx)
+		cancel()
+		lock, err = n.BPFFS.Lock(now, key)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return n.begin(ctx, lock, nil)
+}
+
+func (n *Node) begin(ctx context.Context, lock *pin.Locked, iface *netdev.Interface) (*tenure, error) {
+	t := &tenure{node: n, lock: lock, iface: iface, borrowed: iface != nil}
+	if err := t.load(ctx); err != nil {
+		t.release()
+		return nil, fmt.Errorf("chain %s: %w", lock.Key(), err)
+	}
+	return t, nil
+}
+
+func (t *tenure) load(ctx context.Context) error {
+	rec, err := t.node.Records.Load(t.lock.Key())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, record.ErrBroken):
+		// The kernel keeps running what it runs; who the owners are can be
+		// read from the attachments alone.
+		slog.WarnContext(ctx, "a chain's record was set aside", "error", err)
+		return nil
+	case err != nil:
+		return err
+	}
+	t.rec = rec
+	if t.iface == nil {
+		if t.iface, err = reopen(rec); err != nil {
+			return err
+		}
+	}
+	return t.recover(ctx)
+}
+
+// release gives the lock back. It may be called after t.remove.
+func (t *tenure) release() {
+	if t.iface != nil && !t.borrowed {
+		t.iface.NetNS.Close()
+	}
+	t.lock.Unlock()
+}
+
+// recover brings the chain to one generation after a process died in the middle
+// of a change. The kernel decides: if the generation that was being made runs,
+// it is made final; if not, it is dropped. Both can be repeated.
+func (t *tenure) recover(ctx context.Context) error {
+	if t.rec.Pending == nil {
+		return t.lock.Settle(t.generation())
+	}
+	runs, err := t.runs(t.rec.Pending)
+	if err != nil {
+		return err
+	}
+	if runs {
+		return t.commit(*t.rec.Pending)
+	}
+	if err := t.awaitDetached(ctx, t.rec.Pending.ProgramID); err != nil {
+		return err
+	}
+	return t.drop()
+}
+
+// generation is that of the chain which runs, 0 before the first.
+func (t *tenure) generation() uint64 {
+	if t.rec == nil || t.rec.State == nil {
+		return 0
+	}
+	return t.rec.State.Generation
+}
+
+// runs tells whether the kernel runs the program of s on the interface. For a
+// bpf_link the pin counts, not the interface: a link that its dying maker has
+// not pinned is about to go.
+func (t *tenure) runs(s *record.State) (bool, error) {
+	if s.Attach == chain.AttachLink {
+		return t.linkRuns(ebpf.ProgramID(s.ProgramID))
+	}
+	attached, err := t.attached()
+	return attached.ProgramID == ebpf.ProgramID(s.ProgramID), err
+}
+
+func (t *tenure) linkRuns(id ebpf.ProgramID) (bool, error) {
+	l, err := t.lock.OpenLink()
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer l.Close()
+	info, err := l.Info()
+	if err != nil {
+		return false, fmt.Errorf("read about the chain's link: %w", err)
+	}
+	return info.Program == id, nil
+}
+
+// attached is what the interface carries; nothing where the interface is gone.
+func (t *tenure) attached() (netdev.Attached, error) {
+	if t.iface == nil {
+		return netdev.Attached{}, nil
+	}
+	attached, err := t.iface.Attached()
+	if errors.Is(err, netdev.ErrNoInterface) {
+		return netdev.Attached{}, nil
+	}
+	return attached, err
+}
+
+// awaitDetached returns when the program is off the interface. A maker that was
+// killed between attach and pin frees the chain's lock a moment before the
+// kernel takes its link down.
+func (t *tenure) awaitDetached(ctx context.Context, id uint32) error {
+	for {
+		attached, err := t.attached()
+		if err != nil || attached.ProgramID != ebpf.ProgramID(id) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait until the kernel takes program %d of a killed process off %s: %w", id, t.rec.Interface, ctx.Err())
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// drop forgets the pending generation. A death between its steps leaves a
+// staging folder, or a record without a chain; the next tenure goes on from there.
+func (t *tenure) drop() error {
+	t.rec.Pending = nil
+	if err := t.node.Records.Save(t.lock, t.rec); err != nil {
+		return err
+	}
+	return t.lock.Settle(t.generation())
+}
+
+// remove takes the chain off its interface and everything of it away. A death on
+// the way leaves the record until the program is detached and its pins are gone,
+// and a folder without a record after that, which a sweep removes.
+func (t *tenure) remove() error {
+	if err := t.detach(); err != nil {
+		return err
+	}
+	if err := t.lock.Clear(); err != nil {
+		return err
+	}
+	if err := t.node.Records.Remove(t.lock, t.lock.Key()); err != nil {
+		return err
+	}
+	return t.lock.Unlock()
+}
+
+// detach takes a netlink-attached program off. One that is attached by a
+// bpf_link goes with the link's pin, so that it is never off while the pin says
+// that it is on.
+func (t *tenure) detach() error {
+	if t.rec == nil || t.rec.State == nil || t.rec.State.Attach != chain.AttachNetlink {
+		return nil
+	}
+	attached, err := t.attached()
+	if err != nil || attached.ProgramID != ebpf.ProgramID(t.rec.State.ProgramID) {
+		return err
+	}
+	program, err := ebpf.NewProgramFromID(attached.ProgramID)
+	if err != nil {
+		return fmt.Errorf("open program %d to detach it: %w", attached.ProgramID, err)
+	}
+	defer program.Close()
+	return t.iface.DetachNetlink(program, attached.Mode)
+}
