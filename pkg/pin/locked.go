@@ -88,19 +88,38 @@ func (l *Locked) OpenLink() (link.Link, error) {
 	return k, nil
 }
 
-// Remove takes the chain down as far as it is pinned: link, maps, counters and
-// the folder, and gives the lock up. On an error the lock is still held.
+// Clear takes the chain down as far as it is pinned: link, maps and counters. The
+// folder stays, with its lock, so that the caller can forget the chain before
+// anybody else gets it; [Locked.Unlock] removes the folder then.
 //
 // The link goes first. A process that dies right after that leaves an interface
-// without a chain and pins that nothing uses, which the next Remove finishes; were
+// without a chain and pins that nothing uses, which the next Clear finishes; were
 // the link last, it could leave a chain that decides over packets and whose
 // counters and maps nobody can see any more.
-func (l *Locked) Remove() error {
+func (l *Locked) Clear() error {
 	if err := l.held(); err != nil {
 		return err
 	}
 	if err := os.Remove(l.linkPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove the pinned link of chain %s: %w", l.key, err)
 	}
-	return l.folder.Remove()
+	names, err := listFolder(l.path)
+	if err != nil {
+		return fmt.Errorf("list the pins of chain %s: %w", l.key, err)
+	}
+	for _, name := range names {
+		if err := os.RemoveAll(filepath.Join(l.path, name)); err != nil {
+			return fmt.Errorf("remove the pins of chain %s: %w", l.key, err)
+		}
+	}
+	return nil
+}
+
+// Remove is [Locked.Clear] and [Locked.Unlock]. On an error the lock is still
+// held.
+func (l *Locked) Remove() error {
+	if err := l.Clear(); err != nil {
+		return err
+	}
+	return l.Unlock()
 }

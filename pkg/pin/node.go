@@ -4,7 +4,10 @@ package pin
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/cilium/ebpf"
@@ -67,6 +70,22 @@ func (n *NodeLocked) Pin(name string, m *ebpf.Map) error {
 	}
 	if err := pinCopy(m, n.path, name); err != nil {
 		return fmt.Errorf("network %q: %w", n.network, err)
+	}
+	return nil
+}
+
+// Unpin takes back a pin of this tenure of the lock: nobody else has seen it. One
+// that is not there is no error.
+func (n *NodeLocked) Unpin(name string) error {
+	if err := n.held(); err != nil {
+		return err
+	}
+	entry, err := entryName(name)
+	if err != nil {
+		return fmt.Errorf("map of network %q: %w", n.network, err)
+	}
+	if err := os.Remove(filepath.Join(n.path, entry)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("unpin map %q of network %q: %w", name, n.network, err)
 	}
 	return nil
 }
