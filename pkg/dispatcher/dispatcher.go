@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatcher
+
+import (
+	"context"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+// Dispatcher makes chains of one kind. Its methods may be called by several
+// goroutines at once.
+type Dispatcher interface {
+	// Kind says which dispatcher it is.
+	Kind() chain.Dispatcher
+
+	// MaxMembers is the largest number of members in a chain.
+	MaxMembers() int
+
+	// Build loads a chain of at least one member, given in any order. The maps it
+	// makes are new, but for those the members bring. ctx bounds the time between
+	// system calls only; a load that has begun is finished.
+	//
+	// Errors that satisfy errors.Is: chain.ErrTooManyMembers, chain.ErrInvalid for
+	// members that can stand in no chain, [ErrRefused] (a *[RefusedError]) for a
+	// member the verifier refuses, [ErrNotLinkable] and what is behind it,
+	// [ErrNotPermitted], ebpf.ErrMapIncompatible for a given map that does not fit,
+	// and ebpf.ErrNotSupported where the kernel lacks something.
+	Build(ctx context.Context, members []Member, opts Options) (*Built, error)
+}
+
+// Options are the choices of a chain that its members have no part in.
+type Options struct {
+	// Counters makes the chain count each packet once. False costs nothing at
+	// run time.
+	Counters bool
+	// Ifindex is the interface whose hardware shall run the chain (mode offload),
+	// otherwise 0.
+	Ifindex int
+}

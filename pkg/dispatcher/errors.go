@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatcher
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrNotLinkable is behind errors about members that cannot stand together in
+	// one program, though each may be a good program by itself. A dispatcher that
+	// loads each member as a program of its own may still take them.
+	ErrNotLinkable = errors.New("the members cannot be linked into one program")
+
+	// ErrMixedLicenses is a reason for [ErrNotLinkable]: a program has one licence,
+	// and some members' are compatible with the GPL and some are not.
+	ErrMixedLicenses = fmt.Errorf("%w: mixed licences", ErrNotLinkable)
+
+	// ErrStackTooDeep is a reason for [ErrNotLinkable]: the frames of the dispatcher
+	// and of a member's functions exceed 512 bytes or 8 calls.
+	ErrStackTooDeep = fmt.Errorf("%w: the call stack is too deep", ErrNotLinkable)
+
+	// ErrTooManyMaps is a reason for [ErrNotLinkable]: a program can use 64 maps
+	// (MAX_USED_MAPS in the kernel's linux/bpf_verifier.h).
+	ErrTooManyMaps = fmt.Errorf("%w: too many maps", ErrNotLinkable)
+
+	// ErrNotPermitted is behind errors about a kernel that refuses this process,
+	// not the program.
+	ErrNotPermitted = errors.New("the kernel does not let this process load BPF programs and maps: " +
+		"it needs CAP_BPF and CAP_NET_ADMIN (or CAP_SYS_ADMIN), and before Linux 5.11 an RLIMIT_MEMLOCK that is large enough")
+
+	// ErrRefused is behind every [RefusedError].
+	ErrRefused = errors.New("refused by the verifier")
+)
+
+// RefusedError says that the kernel's verifier refuses a member, by itself and
+// whatever else is in the chain.
+type RefusedError struct {
+	// Member is the name of the member.
+	Member string
+	// Log holds the last lines of the verifier's log that say why, oldest first.
+	// The lines before them, and the statistics after them, are left out.
+	Log []string
+	// Err is what the kernel returned.
+	Err error
+}
+
+// Error names the member and gives the log's last line.
+func (e *RefusedError) Error() string {
+	reason := "the log is empty"
+	if n := len(e.Log); n > 0 {
+		reason = e.Log[n-1]
+	}
+	return fmt.Sprintf("member %q was %v: %s: %v", e.Member, ErrRefused, reason, e.Err)
+}
+
+// Unwrap returns the kernel's error.
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// Is reports whether target is [ErrRefused].
+func (e *RefusedError) Is(target error) bool { return target == ErrRefused }

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package linked
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+)
+
+// counting makes n members that each count a packet in a map of their own.
+func counting(t testing.TB, n int) []dispatcher.Member {
+	t.Helper()
+	var members []dispatcher.Member
+	for i := range n {
+		members = append(members, object(t, "count.o", "count", fmt.Sprintf("count-%d", i), i))
+	}
+	return members
+}
+
+// BenchmarkPacket reports ns/packet of chains and of the same work as one function.
+func BenchmarkPacket(b *testing.B) {
+	packets := func(b *testing.B, p *ebpf.Program) {
+		b.Helper()
+		_, perPacket, err := p.Benchmark(frame(), b.N, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(perPacket.Nanoseconds()), "ns/packet")
+	}
+	b.Run("one function of 10", func(b *testing.B) {
+		m := object(b, "ten.o", "ten", "ten", 0)
+		c, err := ebpf.NewCollection(m.Spec)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer c.Close()
+		packets(b, c.Programs["ten"])
+	})
+	for _, n := range []int{1, 2, 5, 10} {
+		for _, counters := range []bool{false, true} {
+			b.Run(fmt.Sprintf("chain of %d, counters %t", n, counters), func(b *testing.B) {
+				packets(b, build(b, dispatcher.Options{Counters: counters}, counting(b, n)...).Program)
+			})
+		}
+	}
+}
+
+// BenchmarkBuild loads a chain of ten small members.
+func BenchmarkBuild(b *testing.B) {
+	members := counting(b, 10)
+	for b.Loop() {
+		built, err := New().Build(context.Background(), members, dispatcher.Options{Counters: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		built.Close()
+	}
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package linked
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+)
+
+// check finds what can be found without the kernel, before anything is made.
+func check(members []dispatcher.Member, opts dispatcher.Options) error {
+	if len(members) == 0 {
+		return fmt.Errorf("%w: a chain needs at least one member", chain.ErrInvalid)
+	}
+	list := make([]chain.Member, 0, len(members))
+	for _, m := range members {
+		list = append(list, m.Member)
+	}
+	if err := chain.CheckMembers(list, MaxMembers); err != nil {
+		return err
+	}
+	for i := range members {
+		if err := checkMember(&members[i]); err != nil {
+			return err
+		}
+	}
+	if err := checkLicenses(members); err != nil {
+		return err
+	}
+	if err := checkKconfig(members); err != nil {
+		return err
+	}
+	return checkMapCount(members, opts)
+}
+
+func checkMember(m *dispatcher.Member) error {
+	p, err := m.Program()
+	if err != nil {
+		return err
+	}
+	if len(p.Instructions) == 0 {
+		return fmt.Errorf("%w: program %q of member %q has no instructions", chain.ErrInvalid, m.Function, m.Name)
+	}
+	if rest := p.Flags &^ unix.BPF_F_XDP_HAS_FRAGS; rest != 0 {
+		return fmt.Errorf("%w: member %q wants to be loaded with flags %#x, which would be the whole chain's", dispatcher.ErrNotLinkable, m.Name, rest)
+	}
+	for name := range m.Maps {
+		if m.Spec.Maps[name] == nil {
+			return fmt.Errorf("%w: a map was given for %q of member %q, whose object has no such map", chain.ErrInvalid, name, m.Name)
+		}
+	}
+	return checkProgramArrays(m)
+}
+
+// checkProgramArrays refuses tail calls that the object itself has set up: the
+// programs they lead to are not loaded with the member.
+func checkProgramArrays(m *dispatcher.Member) error {
+	for name, spec := range m.Spec.Maps {
+		if spec.Type != ebpf.ProgramArray {
+			continue
+		}
+		for _, kv := range spec.Contents {
+			if program, ok := kv.Value.(string); ok {
+				return fmt.Errorf("%w: program array %q of member %q is filled with %q by the object, and a chain loads no program but its members; "+
+					"leave the array empty in the object and fill it after the attachment", dispatcher.ErrNotLinkable, name, m.Name, program)
+			}
+		}
+	}
+	return nil
+}
+
+// checkKconfig refuses a second member with externs from .kconfig: cilium/ebpf
+// makes at most one such map for a program.
+func checkKconfig(members []dispatcher.Member) error {
+	var names []string
+	for i := range members {
+		if usesKconfig(&members[i]) {
+			names = append(names, members[i].Name)
+		}
+	}
+	if len(names) > 1 {
+		return fmt.Errorf("%w: members %s read the kernel's configuration (.kconfig), and one program can have one such member",
+			dispatcher.ErrNotLinkable, strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// usesKconfig reports whether a member has loads from .kconfig: the only ones from
+// a map that cilium/ebpf leaves without a reference or file descriptor.
+func usesKconfig(m *dispatcher.Member) bool {
+	for _, ins := range m.Spec.Programs[m.Function].Instructions {
+		if ins.IsLoadFromMap() && ins.Reference() == "" && ins.Map() == nil && int32(ins.Constant) <= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// allFrags reports whether every member takes packets of several buffers.
+func allFrags(members []dispatcher.Member) bool {
+	for _, m := range members {
+		if m.Spec.Programs[m.Function].Flags&unix.BPF_F_XDP_HAS_FRAGS == 0 {
+			return false
+		}
+	}
+	return true
+}

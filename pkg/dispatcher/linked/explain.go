@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package linked
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+)
+
+// tellingLines is how much of a verifier's log is kept: the instructions that led
+// to the refusal and the refusal itself.
+const tellingLines = 12
+
+// explain finds out why a chain does not load, by loading its members one by one
+// with the maps that are there already. It returns err where that tells no more.
+func explain(ctx context.Context, members []dispatcher.Member, maps map[string]map[string]*ebpf.Map, opts dispatcher.Options, err error) error {
+	for i := range members {
+		if ctx.Err() != nil {
+			return errors.Join(ctx.Err(), err)
+		}
+		if alone := explainMember(members[i:i+1], maps, opts); alone != nil {
+			return alone
+		}
+	}
+	var together *ebpf.VerifierError
+	if !errors.As(err, &together) {
+		return fmt.Errorf("loading the chain: %w", err)
+	}
+	// Each is right by itself: what the verifier will not take is the sum of their
+	// instructions (one million that it visits) or functions (256).
+	return fmt.Errorf("%w: the verifier takes each alone and refuses them together: %s: %w",
+		dispatcher.ErrNotLinkable, last(telling(together.Log)), together.Cause)
+}
+
+// explainMember loads a member as a chain of its own, and if that fails as the
+// program it is. It returns nil for a member that makes a chain.
+func explainMember(member []dispatcher.Member, maps map[string]map[string]*ebpf.Map, opts dispatcher.Options) error {
+	m := &member[0]
+	spec, err := link(member, maps, nil, opts)
+	if err != nil {
+		return err
+	}
+	linked := tryLoad(spec)
+	if linked == nil {
+		return nil
+	}
+	plain := m.Spec.Programs[m.Function].Copy()
+	plain.Ifindex = spec.Ifindex
+	if err := associate(plain.Instructions, maps[m.Name]); err != nil {
+		return fmt.Errorf("member %q: %w", m.Name, err)
+	}
+	if err := tryLoad(plain); err != nil {
+		return blame(m, err)
+	}
+	return blameLinking(m, linked)
+}
+
+// tryLoad loads a program for the sake of the answer.
+func tryLoad(spec *ebpf.ProgramSpec) error {
+	p, err := ebpf.NewProgram(spec)
+	if err != nil {
+		return err
+	}
+	return p.Close()
+}
+
+// blame words the error of a member that does not load as a plain program.
+func blame(m *dispatcher.Member, err error) error {
+	var refused *ebpf.VerifierError
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("loading member %q: %w", m.Name, err)
+	}
+	return &dispatcher.RefusedError{Member: m.Name, Log: telling(refused.Log), Err: refused.Cause}
+}
+
+// blameLinking words the error of a member that loads as a plain program but not
+// behind a dispatcher.
+func blameLinking(m *dispatcher.Member, err error) error {
+	var refused *ebpf.VerifierError
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("linking member %q: %w", m.Name, err)
+	}
+	reason := dispatcher.ErrNotLinkable
+	if log := strings.Join(refused.Log, "\n"); strings.Contains(log, "combined stack size of") ||
+		strings.Contains(log, "the call stack of") ||
+		strings.Contains(log, "when call stack of previous frames is") {
+		// The words of check_max_stack_depth in the kernel's kernel/bpf/verifier.c.
+		reason = dispatcher.ErrStackTooDeep
+	}
+	return fmt.Errorf("%w: member %q loads as a program by itself, but not behind a dispatcher: %s: %w",
+		reason, m.Name, last(telling(refused.Log)), refused.Cause)
+}
+
+// telling returns the last lines of a verifier's log that are about the program.
+func telling(log []string) []string {
+	var lines []string
+	for _, line := range log {
+		line = strings.TrimSpace(line)
+		if line == "" || isStatistics(line) {
+			continue
+		}
+		lines = append(lines, line)
+	}
+	return lines[max(0, len(lines)-tellingLines):]
+}
+
+// isStatistics reports whether a line is one of those that the verifier ends its
+// log with whatever the outcome (print_verification_stats).
+func isStatistics(line string) bool {
+	for _, prefix := range []string{"processed ", "verification time ", "stack depth "} {
+		if strings.HasPrefix(line, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func last(lines []string) string {
+	if len(lines) == 0 {
+		return "its log is empty"
+	}
+	return lines[len(lines)-1]
+}

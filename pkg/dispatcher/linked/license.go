@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package linked
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+)
+
+// gplCompatible is what license_is_gpl_compatible of the kernel's
+// include/linux/license.h takes, compared byte by byte.
+var gplCompatible = []string{
+	"GPL",
+	"GPL v2",
+	"GPL and additional rights",
+	"Dual BSD/GPL",
+	"Dual MIT/GPL",
+	"Dual MPL/GPL",
+}
+
+// checkLicenses refuses a chain in which some licences are compatible with the GPL
+// and some are not. As one program it would either be denied the helpers that its
+// GPL members may call, or would lend them to the others.
+func checkLicenses(members []dispatcher.Member) error {
+	var gpl, other []string
+	for _, m := range members {
+		license := m.Spec.Programs[m.Function].License
+		who := fmt.Sprintf("%s (%q)", m.Name, license)
+		if slices.Contains(gplCompatible, license) {
+			gpl = append(gpl, who)
+		} else {
+			other = append(other, who)
+		}
+	}
+	if len(gpl) == 0 || len(other) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: compatible with the GPL: %s; not compatible: %s",
+		dispatcher.ErrMixedLicenses, strings.Join(gpl, ", "), strings.Join(other, ", "))
+}

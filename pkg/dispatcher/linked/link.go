@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package linked
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+)
+
+// link returns the whole chain as one program: the dispatcher first, then every
+// member with its functions.
+func link(members []dispatcher.Member, maps map[string]map[string]*ebpf.Map, counters *ebpf.Map, opts dispatcher.Options) (*ebpf.ProgramSpec, error) {
+	insns := dispatch(members, counters)
+	for i := range members {
+		m := &members[i]
+		linked, err := relocate(m, maps[m.Name])
+		if err != nil {
+			return nil, fmt.Errorf("linking member %q: %w", m.Name, err)
+		}
+		insns = append(insns, linked...)
+	}
+	first := members[0].Spec.Programs[members[0].Function]
+	spec := &ebpf.ProgramSpec{
+		Name:         ProgramName,
+		Type:         ebpf.XDP,
+		AttachType:   ebpf.AttachXDP,
+		Ifindex:      uint32(opts.Ifindex),
+		Instructions: insns,
+		// All are compatible with the GPL or all are not: see checkLicenses.
+		License:   first.License,
+		ByteOrder: first.ByteOrder,
+	}
+	if allFrags(members) {
+		spec.Flags |= unix.BPF_F_XDP_HAS_FRAGS
+	}
+	return spec, nil
+}
+
+// relocate returns a copy of a member's instructions with its maps in place, its
+// symbols made its own, and BTF and a line for each of its functions.
+func relocate(m *dispatcher.Member, maps map[string]*ebpf.Map) (asm.Instructions, error) {
+	source := m.Spec.Programs[m.Function].Instructions
+	symbols := make(map[string]bool)
+	for _, ins := range source {
+		symbols[ins.Symbol()] = true
+	}
+	functions := make(map[string]bool)
+	for _, name := range source.FunctionReferences() {
+		functions[name] = true
+	}
+	insns := slices.Clone(source)
+	if err := associate(insns, maps); err != nil {
+		return nil, err
+	}
+	for i, ins := range insns {
+		if name := ins.Reference(); name != "" && symbols[name] {
+			ins = ins.WithReference(scoped(m, name))
+		}
+		switch symbol := ins.Symbol(); {
+		case i == 0:
+			ins = describe(ins.WithSymbol(entry(m)), m, entryFunc(m))
+		case functions[symbol]:
+			ins = describe(ins.WithSymbol(scoped(m, symbol)), m, subFunc(m, &ins))
+		case symbol != "":
+			ins = ins.WithSymbol(scoped(m, symbol))
+		}
+		insns[i] = ins
+	}
+	return insns, nil
+}
+
+// associate puts maps in the place of references to them.
+func associate(insns asm.Instructions, maps map[string]*ebpf.Map) error {
+	for i := range insns {
+		name := insns[i].Reference()
+		if !insns[i].IsLoadFromMap() || maps[name] == nil {
+			continue
+		}
+		if err := insns[i].AssociateMap(maps[name]); err != nil {
+			return fmt.Errorf("map %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// scoped makes a symbol of a member's own. A colon stands in no member's name, so
+// that no two members' symbols meet, nor the dispatcher's, which begin with one.
+func scoped(m *dispatcher.Member, symbol string) string { return m.Name + ":" + symbol }
+
+// entry returns the symbol of a member's first instruction.
+func entry(m *dispatcher.Member) string {
+	return scoped(m, m.Spec.Programs[m.Function].Instructions[0].Symbol())
+}

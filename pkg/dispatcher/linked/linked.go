@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package linked
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+)
+
+const (
+	// ProgramName is the kernel's name of every chain that this package makes.
+	ProgramName = "xdp_chain"
+
+	// MaxMembers is the largest number of members in a chain.
+	MaxMembers = 64
+)
+
+// linker keeps no state: a chain is made from its members alone.
+type linker struct{}
+
+// New returns the dispatcher that links members into one program.
+func New() dispatcher.Dispatcher { return linker{} }
+
+func (linker) Kind() chain.Dispatcher { return chain.DispatcherLinked }
+
+func (linker) MaxMembers() int { return MaxMembers }
+
+// Build implements [dispatcher.Dispatcher].
+func (linker) Build(ctx context.Context, members []dispatcher.Member, opts dispatcher.Options) (_ *dispatcher.Built, err error) {
+	members = slices.Clone(members)
+	slices.SortFunc(members, func(a, b dispatcher.Member) int { return chain.Compare(a.Member, b.Member) })
+	if err := check(members, opts); err != nil {
+		return nil, err
+	}
+	built := &dispatcher.Built{Maps: make(map[string]map[string]*ebpf.Map, len(members)), Frags: allFrags(members)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(permission(err), built.Close())
+		}
+	}()
+	for i := range members {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		m := &members[i]
+		if built.Maps[m.Name], err = makeMaps(m); err != nil {
+			return nil, fmt.Errorf("making the maps of member %q: %w", m.Name, err)
+		}
+	}
+	if opts.Counters {
+		if built.Counters, err = ebpf.NewMap(dispatcher.CountersSpec(len(members))); err != nil {
+			return nil, fmt.Errorf("making the counters: %w", err)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	built.Program, err = load(ctx, members, built, opts)
+	return built, err
+}
+
+// load links and loads the chain, and finds out whose fault it is when that fails.
+func load(ctx context.Context, members []dispatcher.Member, built *dispatcher.Built, opts dispatcher.Options) (*ebpf.Program, error) {
+	spec, err := link(members, built.Maps, built.Counters, opts)
+	if err != nil {
+		return nil, err
+	}
+	program, err := ebpf.NewProgram(spec)
+	if err == nil || errors.Is(permission(err), dispatcher.ErrNotPermitted) {
+		return program, err
+	}
+	return nil, explain(ctx, members, built.Maps, opts, err)
+}
+
+// permission puts ErrNotPermitted around EPERM that is not the verifier's. The
+// verifier's comes with a log.
+func permission(err error) error {
+	var refused *ebpf.VerifierError
+	if !errors.Is(err, unix.EPERM) || errors.As(err, &refused) && len(refused.Log) > 0 {
+		return err
+	}
+	return fmt.Errorf("%w: %w", dispatcher.ErrNotPermitted, err)
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatcher
+
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+// Member is a program and its place in a chain.
+type Member struct {
+	chain.Member
+	// Spec holds exactly one program, under the key Function, and every map and
+	// variable it refers to, with globals and entries set. Build does not change it.
+	Spec *ebpf.CollectionSpec
+	// Maps are existing maps to use instead of new ones, by their key in Spec.Maps;
+	// data sections such as ".bss" may be among them. They stay the caller's.
+	Maps map[string]*ebpf.Map
+}
+
+// Program returns the member's program. A spec that does not hold exactly that
+// one, or a program that is not for the XDP hook of an interface, is an error that
+// satisfies errors.Is(err, chain.ErrInvalid).
+func (m *Member) Program() (*ebpf.ProgramSpec, error) {
+	if m.Spec == nil || len(m.Spec.Programs) != 1 || m.Spec.Programs[m.Function] == nil {
+		return nil, fmt.Errorf("%w: member %q must hold the program %q and no other", chain.ErrInvalid, m.Name, m.Function)
+	}
+	p := m.Spec.Programs[m.Function]
+	if p.Type != ebpf.XDP {
+		return nil, fmt.Errorf("%w: program %q of member %q is of type %s; a chain holds XDP programs", chain.ErrInvalid, m.Function, m.Name, p.Type)
+	}
+	// Programs for the entries of a devmap or cpumap have an attach type of their
+	// own. None is what libbpf and clang give a plain one for kernels before 5.9.
+	if p.AttachType != ebpf.AttachXDP && p.AttachType != ebpf.AttachNone {
+		return nil, fmt.Errorf("%w: program %q of member %q is to be attached as %s; a chain sits on an interface", chain.ErrInvalid, m.Function, m.Name, p.AttachType)
+	}
+	return p, nil
+}
