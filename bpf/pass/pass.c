@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 
+//go:build ignore
+
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+
+/*
+ * Reading a frame's headers, for the built-in programs.
+ *
+ * Every read_ function takes its header off the front of the frame and returns
+ * false where the frame is cut short or the header is wrong; what it read until
+ * then stands in its output.
+ *
+ * What is read is the linear part of the frame alone, so that one object does
+ * for kernels from 5.10 on: bpf_xdp_load_bytes came with 5.18. In frames of
+ * several buffers (xdp.frags) the headers are in the linear part as veth and
+ * generic XDP build it; it is about 3,500 bytes there.
+ *
+ * All loops have constant bounds and no state is kept across them but the
+ * position, so that the verifier's work stays small on 5.10 as on 6.18.
+ */
+#ifndef XDP_CHAIN_PARSE_H
+#define XDP_CHAIN_PARSE_H
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+/* 802.1ad has two tags; what has more is not read. */
+#define MAX_VLAN_TAGS 2
+
+/* RFC 8200 recommends six different ones at most. */
+#define MAX_IPV6_EXTENSIONS 8
+
+/* How far they may reach into the frame; one alone has up to 2,048 bytes. */
+#define MAX_IPV6_OFFSET 4096
+
+/* What has not been read of a frame. */
+struct frame {
+	void *next;
+	void *end;
+};
+
+static __always_inline struct frame frame_of(const struct xdp_md *ctx)
+{
+	return (struct frame){
+		.next = (void *)(long)ctx->data,
+		.end = (void *)(long)ctx->data_end,
+	};
+}
+
+/* Takes size bytes, NULL where there are fewer. */
+static __always_inline void *take(struct frame *f, __u32 size)
+{
+	void *header = f->next;
+
+	if (header + size > f->end)
+		return NULL;
+	f->next = header + size;
+	return header;
+}
+
+static __always_inline bool is_vlan(__u16 ethertype)
+{
+	return ethertype == ETH_P_8021Q || ethertype == ETH_P_8021AD;
+}
+
+/* What follows the EtherType of a tagged frame (IEEE 802.1Q). */
+struct vlan_tag {
+	__be16 tci;
+	__be16 ethertype;
+};
+
+/*
+ * Goes through up to MAX_VLAN_TAGS tags behind the Ethernet header. Returns the
+ * EtherType behind them, host order, in the lower 16 bits and the offset behind
+ * them above; the offset is 0 where the frame ends inside of a tag.
+ *
+ * A global function is verified once, and its caller goes on with one unknown
+ * result instead of a path for every number of tags.
+ */
+__noinline __u32 skip_vlan_tags(struct xdp_md *ctx)
+{
+	struct frame f = frame_of(ctx);
+	const struct ethhdr *eth = take(&f, sizeof(*eth));
+	__u32 offset = sizeof(*eth);
+	__u16 ethertype;
+
+	if (!eth)
+		return 0;
+	ethertype = bpf_ntohs(eth->h_proto);
+	for (int i = 0; i < MAX_VLAN_TAGS && is_vlan(ethertype); i++) {
+		const struct vlan_tag *tag = take(&f, sizeof(*tag));
+
+		if (!tag)
+			return ethertype;
+		ethertype = bpf_ntohs(tag->ethertype);
+		offset += sizeof(*tag);
+	}
+	return offset << 16 | ethertype;
+}
+
+/*
+ * Reads the Ethernet header and up to MAX_VLAN_TAGS tags. The EtherType, in host
+ * order, is the one behind them; it is a VLAN's own in a frame that has more
+ * tags or is cut inside of one, and below ETH_P_802_3_MIN it is the length of an
+ * 802.3 frame.
+ */
+static __always_inline bool read_ethernet(struct frame *f, struct xdp_md *ctx, __u16 *ethertype)
+{
+	const struct ethhdr *eth = take(f, sizeof(*eth));
+	__u32 tagged, offset;
+
+	*ethertype = 0;
+	if (!eth)
+		return false;
+	*ethertype = bpf_ntohs(eth->h_proto);
+	if (!is_vlan(*ethertype))
+		return true;
+
+	tagged = skip_vlan_tags(ctx);
+	*ethertype = tagged;
+	offset = tagged >> 16;
+	if (offset < sizeof(*eth) || offset > sizeof(*eth) + MAX_VLAN_TAGS * sizeof(struct vlan_tag))
+		return false;
+	return take(f, offset - sizeof(*eth));
+}
+
+/* What an IPv4 or IPv6 packet says of itself. */
+struct ip_packet {
+	__be32 source[4];    /* IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2) */
+	__u32 length;        /* of header and payload; 0: more than 16 bits hold */
+	__u8 protocol;       /* what follows the options or extension headers */
+	__u8 hop_limit;      /* or time to live */
+	bool later_fragment; /* not the first: the protocol's header is elsewhere */
+};
+
+static __always_inline bool read_ipv4(struct frame *f, struct ip_packet *ip)
+{
+	const struct iphdr *header = take(f, sizeof(*header));
+	__u32 options;
+
+	if (!header || header->version != 4)
+		return false;
+	/* An ihl below 5 wraps around, so this one bound is both. */
+	options = (header->ihl - 5u) * 4;
+	if (options > 40)
+		return false;
+	ip->source[0] = 0;
+	ip->source[1] = 0;
+	ip->source[2] = bpf_htonl(0xffff);
+	ip->source[3] = header->saddr;
+	ip->length = bpf_ntohs(header->tot_len);
+	ip->protocol = header->protocol;
+	ip->hop_limit = header->ttl;
+	ip->later_fragment = header->frag_off & bpf_htons(0x1fff);
+	return take(f, options);
+}
+
+/*
+ * The first 8 bytes of an extension header: all have at least that, and the
+ * fragment header (RFC 8200, 4.5) has no more.
+ */
+struct ipv6_extension {
+	__u8 next_header;
+	__u8 length; /* reserved in the fragment header */
+	__be16 fragment_offset;
+	__be32 rest;
+};
+
+/* ESP is none: it hides what follows it, so it stands for the upper layer. */
+static __always_inline bool is_ipv6_extension(__u32 protocol)
+{
+	const __u64 extensions = 1ULL << IPPROTO_HOPOPTS | 1ULL << IPPROTO_ROUTING |
+				 1ULL << IPPROTO_FRAGMENT | 1ULL << IPPROTO_AH |
+				 1ULL << IPPROTO_DSTOPTS;
+
+	return protocol < 64 && extensions >> protocol & 1;
+}
+
+#define IPV6_CUT (1U << 31)
+#define IPV6_LATER_FRAGMENT (1U << 30)
+
+/*
+ * Goes through the extension headers from offset on, the first of which is of
+ * the given protocol, to the upper layer's, or to the payload of a later
+ * fragment. Returns the protocol there in the lower 8 bits, the offset above, and
+ * the flags; IPV6_CUT where the frame ends before, or where there are too many.
+ *
+ * Global for the reason that skip_vlan_tags has. Its position is an offset that
+ * every round bounds anew, instead of a pointer that moves.
+ */
+__noinline __u32 skip_ipv6_extensions(struct xdp_md *ctx, __u32 offset, __u32 protocol)
+{
+	void *data = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
+
+	for (int i = 0; i < MAX_IPV6_EXTENSIONS; i++) {
+		const struct ipv6_extension *header;
+		__u32 next;
+
+		if (offset > MAX_IPV6_OFFSET)
+			return IPV6_CUT;
+		header = data + offset;
+		if ((const void *)(header + 1) > end)
+			return IPV6_CUT;
+		next = header->next_header;
+
+		if (protocol == IPPROTO_FRAGMENT) {
+			offset += sizeof(*header);
+			/* The offset stands above three bits of flags. */
+			if (header->fragment_offset & bpf_htons(0xfff8))
+				return IPV6_LATER_FRAGMENT | offset << 8 | next;
+		} else if (protocol == IPPROTO_AH) {
+			offset += (header->length + 2) * 4; /* RFC 4302, 2.2 */
+		} else {
+			offset += (header->length + 1) * 8;
+		}
+		if (!is_ipv6_extension(next))
+			return offset << 8 | next;
+		protocol = next;
+	}
+	return IPV6_CUT;
+}
+
+static __always_inline bool read_ipv6_extensions(struct frame *f, struct xdp_md *ctx, struct ip_packet *ip)
+{
+	__u32 start = f->next - (void *)(long)ctx->data;
+	__u32 upper = skip_ipv6_extensions(ctx, start, ip->protocol);
+	__u32 offset = upper >> 8 & 0xffff;
+
+	if (upper & IPV6_CUT || offset > MAX_IPV6_OFFSET)
+		return false;
+	ip->protocol = upper;
+	ip->later_fragment = upper & IPV6_LATER_FRAGMENT;
+	f->next = (void *)(long)ctx->data + offset;
+	return f->next <= f->end;
+}
+
+static __always_inline bool read_ipv6(struct frame *f, struct xdp_md *ctx, struct ip_packet *ip)
+{
+	const struct ipv6hdr *header = take(f, sizeof(*header));
+
+	if (!header || header->version != 6)
+		return false;
+	ip->source[0] = header->saddr.in6_u.u6_addr32[0];
+	ip->source[1] = header->saddr.in6_u.u6_addr32[1];
+	ip->source[2] = header->saddr.in6_u.u6_addr32[2];
+	ip->source[3] = header->saddr.in6_u.u6_addr32[3];
+	ip->length = header->payload_len ? bpf_ntohs(header->payload_len) + sizeof(*header) : 0;
+	ip->protocol = header->nexthdr;
+	ip->hop_limit = header->hop_limit;
+	ip->later_fragment = false;
+	return !is_ipv6_extension(ip->protocol) || read_ipv6_extensions(f, ctx, ip);
+}
+
+static __always_inline bool has_ports(__u8 protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
+}
+
+/* The first bytes of TCP, UDP and SCTP alike. */
+struct ports {
+	__be16 source;
+	__be16 destination;
+};
+
+/* Reads the destination port, host order, of a protocol that has_ports. */
+static __always_inline bool read_destination_port(struct frame *f, __u16 *port)
+{
+	const struct ports *ports = take(f, sizeof(*ports));
+
+	if (!ports)
+		return false;
+	*port = bpf_ntohs(ports->destination);
+	return true;
+}
+
+/* Reads the type of an ICMP or ICMPv6 message. */
+static __always_inline bool read_icmp_type(struct frame *f, __u8 *type)
+{
+	const __u8 *header = take(f, sizeof(*header));
+
+	if (!header)
+		return false;
+	*type = *header;
+	return true;
+}
+
+#endif
