@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package crashtest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// bodyEnv names the body to run, in a child.
+const bodyEnv = "XDP_CHAIN_CRASHTEST"
+
+// beginning is an option that prctl(2) does not have. A child asks for it where
+// its body begins, which nothing before that does.
+const beginning = 0x63726173
+
+func init() {
+	if os.Getenv(bodyEnv) != "" {
+		runtime.LockOSThread()
+	}
+}
+
+// Command returns a child that runs a body to its end, not started and not traced;
+// env is added to its environment. What it prints goes to standard error.
+func Command(body string, env ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(append(os.Environ(), bodyEnv+"="+body), env...)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	return cmd
+}
+
+// Child ends the process with a body's work if [AtEach] or a [Command] started it,
+// otherwise it does nothing. It comes first in TestMain.
+func Child(bodies map[string]func() error) {
+	name := os.Getenv(bodyEnv)
+	if name == "" {
+		return
+	}
+	body, ok := bodies[name]
+	if !ok {
+		fmt.Fprintf(os.Stderr, "crashtest: no body %q\n", name)
+		os.Exit(1)
+	}
+	_ = unix.Prctl(beginning, 0, 0, 0, 0)
+	if err := body(); err != nil {
+		fmt.Fprintf(os.Stderr, "crashtest: body %q: %v\n", name, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
