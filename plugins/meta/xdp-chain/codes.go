@@ -16,6 +16,7 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
+	"github.com/xdp-chain/xdp-chain/pkg/node"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
@@ -38,6 +39,7 @@ var codes = []struct {
 }{
 	{types.ErrTryAgainLater, []error{pin.ErrLocked, context.DeadlineExceeded}},
 	{types.ErrInvalidNetNS, []error{netdev.ErrNetNSGone}},
+	{types.ErrInternal, []error{node.ErrDiffers}}, // CHECK has no code of its own
 	{codeTooManyMembers, []error{chain.ErrTooManyMembers, dispatcher.ErrTooManyMaps}},
 	{codeUnusable, []error{object.ErrUnusable, catalog.ErrUnknown, dispatcher.ErrNotLinkable}},
 	{codeCannotCarry, []error{netdev.ErrBusy, netdev.ErrUnsupported, netdev.ErrNotVeth, netdev.ErrNoInterface}},

@@ -53,6 +53,8 @@ func TestCodes(t *testing.T) {
 		{node.ErrDiffers, 999},
 		{errors.New("else"), 999},
 
+		{fmt.Errorf("%w: %w", node.ErrDiffers, netdev.ErrNoInterface), 999},
+
 		// What is wrong with an object is told as that, whatever it is.
 		{fmt.Errorf("%w: %w", chain.ErrInvalid, object.ErrUnusable), 103},
 		{fmt.Errorf("%w: %w", object.ErrUnusable, &fs.PathError{Op: "open", Path: "/x", Err: syscall.ENOENT}), 103},

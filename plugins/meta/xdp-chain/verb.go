@@ -39,6 +39,7 @@ func (v verb) run(args *skel.CmdArgs) error {
 	log, done := openLog(args.StdinData, os.Stderr)
 	defer done()
 	log = log.With("verb", v.name, "network", networkName(args.StdinData), "containerID", args.ContainerID, "ifname", args.IfName)
+	slog.SetDefault(log) // what the packages below have to say goes there too
 
 	ctx, cancel := context.WithTimeout(context.Background(), v.patience)
 	defer cancel()

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/node"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
+)
+
+var (
+	podKey  = chain.Key{Cookie: 20481, Ifindex: 2}
+	hostKey = chain.Key{Cookie: 1, Ifindex: 1017}
+	offKey  = chain.Key{Cookie: 4, Ifindex: 3}
+)
+
+func exampleChains() []node.Chain {
+	owner := record.Owner{Network: "podnet", ContainerID: "c1", Ifname: "eth0", PodNamespace: "shop", PodName: "web-0"}
+	member := func(position int, name string, priority int, proceedOn chain.ActionSet) node.ChainMember {
+		return node.ChainMember{
+			Member:   chain.Member{Name: name, Function: "xdp_" + name, Priority: priority, ProceedOn: proceedOn},
+			Position: position,
+		}
+	}
+	return []node.Chain{
+		{
+			Key: hostKey, Interface: "veth3f2a11c0", Ifindex: 1017, NetNS: "/proc/1/ns/net", Side: chain.HostSide,
+			Mode: chain.ModeGeneric, ModeReason: "MTU 9000 is over 3506", Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked,
+			Generation: 1, Owners: []record.Owner{owner},
+			Members: []node.ChainMember{member(0, "mine", 5, 0)},
+		},
+		{
+			Key: podKey, Interface: "eth0", Ifindex: 2, NetNS: "/run/netns/a", Side: chain.PodSide,
+			Mode: chain.ModeNative, Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked,
+			Generation: 3, Owners: []record.Owner{owner, owner},
+			Members: []node.ChainMember{
+				member(0, "count", 10, chain.DefaultProceedOn),
+				member(1, "acl", 100, chain.ActionSetOf(chain.Pass)),
+			},
+		},
+		{
+			Key: offKey, Interface: "eth0", Ifindex: 3, NetNS: "/run/netns/b", Side: chain.PodSide,
+			Mode: chain.ModeNative, Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked,
+			Owners: []record.Owner{{Network: "podnet", ContainerID: "c2", Ifname: "eth0"}},
+		},
+	}
+}
+
+func exampleSnapshot() *snapshot {
+	s := &snapshot{
+		at: time.Unix(1000, 0),
+		stats: []node.ChainStats{
+			{Key: podKey, Interface: "eth0", Rows: []record.Count{
+				{Member: "acl", Verdict: chain.VerdictDrop, Packets: 12},
+				{Member: "(end)", Verdict: chain.VerdictPass, Packets: 30000000000},
+			}},
+			{Key: hostKey, Interface: "veth3f2a11c0", Rows: []record.Count{}},
+			{Key: offKey, Interface: "eth0", Rows: []record.Count{}, Reason: "counters are off"},
+		},
+		pods: make(map[chain.Key]string),
+	}
+	for _, c := range exampleChains() {
+		s.pods[c.Key] = podOf(c)
+	}
+	return s
+}
+
+// wantText compares a table, and holds it to the width of a terminal.
+func wantText(t *testing.T, want, got string) {
+	t.Helper()
+	if diff := cmp.Diff(strings.TrimPrefix(want, "\n"), got); diff != "" {
+		t.Errorf("table (-want +got):\n%s", diff)
+	}
+	for line := range strings.Lines(got) {
+		if len(line) > 81 {
+			t.Errorf("line of %d columns: %s", len(line)-1, line)
+		}
+	}
+}
+
+func TestListTable(t *testing.T) {
+	var out bytes.Buffer
+	if err := printList(&out, formatTable, exampleChains()); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, `
+CHAIN    POD           INTERFACE     SIDE  MODE     DISPATCHER
+1-1017   shop/web-0    veth3f2a11c0  host  generic  linked
+  mode generic: MTU 9000 is over 3506
+  5    mine   proceeds on none
+20481-2  shop/web-0    eth0          pod   native   linked
+  10   count  proceeds on pass,dispatcher_return
+  100  acl    proceeds on pass
+4-3      /run/netns/b  eth0          pod   native   linked
+`, out.String())
+}
+
+func TestStatsTable(t *testing.T) {
+	var out bytes.Buffer
+	if err := exampleSnapshot().print(&out, formatTable, nil); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, `
+CHAIN    POD           INTERFACE     DECIDED BY  VERDICT  PACKETS
+20481-2  shop/web-0    eth0          acl         drop          12
+                                     (end)       pass     30000000000
+                                     total                30000000012
+1-1017   shop/web-0    veth3f2a11c0  total                      0
+4-3      /run/netns/b  eth0          counters are off
+`, out.String())
+}
+
+func TestStatsTableWithRates(t *testing.T) {
+	before, now := exampleSnapshot(), exampleSnapshot()
+	now.at = before.at.Add(2 * time.Second)
+	now.stats[0].Rows = []record.Count{
+		{Member: "count", Verdict: chain.VerdictAborted, Packets: 1},
+		{Member: "acl", Verdict: chain.VerdictDrop, Packets: 20},
+		{Member: "(end)", Verdict: chain.VerdictPass, Packets: 30000000000},
+	}
+	before.stats = before.stats[:1] // the other chains are new
+	var out bytes.Buffer
+	if err := now.print(&out, formatTable, before); err != nil {
+		t.Fatal(err)
+	}
+	got := out.String()
+	for _, want := range []string{
+		"PACKETS      PER SECOND\n",
+		"count       aborted        1               0\n",
+		"acl         drop          20               4\n",
+		"(end)       pass     30000000000           0\n",
+		"total                30000000021           4\n",
+		"veth3f2a11c0  total                      0\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("table lacks %q:\n%s", want, got)
+		}
+	}
+}
+
+func TestNoChains(t *testing.T) {
+	var list, stats bytes.Buffer
+	if err := printList(&list, formatTable, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&snapshot{}).print(&stats, formatTable, nil); err != nil {
+		t.Fatal(err)
+	}
+	const want = "no chains on this node\n"
+	if list.String() != want || stats.String() != want {
+		t.Errorf("list says %q, stats %q; want %q", list.String(), stats.String(), want)
+	}
+}
