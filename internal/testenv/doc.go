@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package testenv gives tests a machine of their own: a process with private
-// mount, network and process-id namespaces, in which the fixed paths of this
-// project (/sys/fs/bpf, /run/xdp-chain, /var/lib/xdp-chain, /run/netns) are empty
-// and the "host's" network namespace holds lo alone. Only tests import it.
+// Package testenv gives tests a node of their own, the namespaces of package
+// sandbox, and what they need there: pods' network namespaces, veth pairs, frames,
+// and a look at what is left. Only tests import it.
 //
 // # Mechanism
 //
-// [Main] starts the test binary once more in new namespaces. A process cannot
-// move itself there: the Go runtime has threads before main runs, and unshare
-// moves one thread only. The first process then only waits: it hands signals on
-// and ends with the child's exit status. The child is process 1 of its pid
-// namespace, so whatever a test forgets to stop dies with it.
+// [Main] runs a test binary in the sandbox as a whole; the helpers undo what they
+// make at the end of the test.
 //
 // # Invariants
 //
-// Nothing here writes outside of the namespaces; /tmp and the checkout are the
-// machine's, so that t.TempDir, coverage profiles and fuzz corpora work as usual.
+// /tmp and the checkout are the machine's, so that t.TempDir, coverage profiles
+// and fuzz corpora work as usual.
 //
 // # Traps
 //

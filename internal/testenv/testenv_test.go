@@ -4,8 +4,6 @@ package testenv_test
 
 import (
 	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -14,52 +12,11 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
-
-func TestMainGivesAnEmptyNode(t *testing.T) {
-	for path, want := range map[string]int64{
-		"/sys/fs/bpf": unix.BPF_FS_MAGIC, "/run": unix.TMPFS_MAGIC, "/var/lib": unix.TMPFS_MAGIC,
-	} {
-		var st unix.Statfs_t
-		if err := unix.Statfs(path, &st); err != nil {
-			t.Errorf("%s: %v", path, err)
-		} else if st.Type != want {
-			t.Errorf("%s is a file system of type %#x, want %#x", path, st.Type, want)
-		}
-	}
-	for _, path := range []string{"/var/lib/xdp-chain", "/var/lib/cni", "/run/xdp-chain"} {
-		if _, err := os.Lstat(path); !os.IsNotExist(err) {
-			t.Errorf("%s: %v, want not there", path, err)
-		}
-	}
-	interfaces, err := os.ReadDir("/sys/class/net")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(interfaces) != 1 || interfaces[0].Name() != "lo" {
-		t.Errorf("/sys/class/net holds %v, want lo alone", interfaces)
-	}
-	if os.Getpid() != 1 {
-		t.Errorf("process id %d, want 1", os.Getpid())
-	}
-}
-
-// Mounts made in the namespaces must not show on the machine, nor the reverse:
-// the test's own folders are the machine's.
-func TestTempDirIsShared(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("cat", path).CombinedOutput(); err != nil || string(out) != "x" {
-		t.Errorf("a child reads %q, %v", out, err)
-	}
-}
 
 func TestSendReachesThePeersXDPProgram(t *testing.T) {
 	testenv.NoLeaks(t)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package testenv
+package sandbox
 
 import (
 	"fmt"
@@ -53,7 +53,7 @@ func hide(dir string, names ...string) error {
 	}
 	// A tmpfs over dir would hide the sources of the bind mounts, so it is filled
 	// elsewhere and moved there.
-	const staging = "/run/testenv"
+	const staging = "/run/sandbox"
 	if err := os.Mkdir(staging, 0o755); err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func hide(dir string, names ...string) error {
 }
 
 // show makes target the same as source: a link is copied, a folder bound. Single
-// files of /var/lib are nobody's tests' business.
+// files of /var/lib are of no interest to any network plugin.
 func show(source, target string, entry os.DirEntry) error {
 	switch entry.Type() {
 	case os.ModeSymlink:
