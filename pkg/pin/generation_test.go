@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pin_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/internal/crashtest"
+	"github.com/xdp-chain/xdp-chain/pkg/pin"
+)
+
+// generation is what a generation of a chain pins.
+type generation struct {
+	counters *ebpf.Map
+	maps     map[string]map[string]*ebpf.Map
+}
+
+// twoGenerations returns generations that have a map in common: acl stays and
+// keeps its rules, count goes, limit comes.
+func twoGenerations(t *testing.T) (first, second generation) {
+	t.Helper()
+	rules := newMap(t, "rules")
+	return generation{newMap(t, "counters1"), map[string]map[string]*ebpf.Map{
+			"acl":   {"rules": rules, ".rodata": newMap(t, "rodata1")},
+			"count": {"packets": newMap(t, "packets")},
+			"pass":  {},
+		}}, generation{newMap(t, "counters2"), map[string]map[string]*ebpf.Map{
+			"acl":   {"rules": rules, ".rodata": newMap(t, "rodata2")},
+			"limit": {"buckets": newMap(t, "buckets")},
+		}}
+}
+
+// checkSettled compares what the chain's folder holds with a generation.
+func checkSettled(t *testing.T, l *pin.Locked, want generation) {
+	t.Helper()
+	paths := map[string]bool{"maps": true}
+	if want.counters == nil {
+		if _, err := l.OpenCounters(); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("counters: %v; want fs.ErrNotExist", err)
+		}
+	} else {
+		paths["counters"] = true
+		checkMap(t, "counters", l.OpenCounters, want.counters)
+		checkMap(t, "counters without lock", func() (*ebpf.Map, error) { return tree.OpenCounters(key) }, want.counters)
+	}
+	for member, maps := range want.maps {
+		paths["maps/"+member] = true
+		opened, err := l.OpenMaps(member)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if diff := cmp.Diff(keysOf(maps), keysOf(opened)); diff != "" {
+			t.Errorf("maps of %s (-want +got):\n%s", member, diff)
+		}
+		for name, m := range opened {
+			checkMap(t, member+"/"+name, m.Clone, maps[name])
+			m.Close()
+			paths["maps/"+member+"/"+escaped[name]] = true
+		}
+	}
+	if diff := cmp.Diff(paths, keysOf(listTree(t, chainFolder()))); diff != "" {
+		t.Errorf("the chain's folder (-want +got):\n%s", diff)
+	}
+}
+
+// escaped are the names of twoGenerations' maps on bpffs.
+var escaped = map[string]string{"rules": "rules", ".rodata": ":rodata", "packets": "packets", "buckets": "buckets"}
+
+func chainFolder() string { return filepath.Join(tree.Root, "xdp-chain/chains", key.String()) }
+
+func checkMap(t *testing.T, name string, open func() (*ebpf.Map, error), want *ebpf.Map) {
+	t.Helper()
+	m, err := open()
+	if err != nil {
+		t.Error(name, err)
+		return
+	}
+	defer m.Close()
+	if want == nil {
+		t.Errorf("%s: is there and should not be", name)
+	} else if got, want := mapID(t, m), mapID(t, want); got != want {
+		t.Errorf("%s: map %d, want %d", name, got, want)
+	}
+}
+
+// settleOn stages a generation and settles on it.
+func settleOn(t *testing.T, l *pin.Locked, n uint64, g generation) {
+	t.Helper()
+	if err := l.Stage(n, g.counters, g.maps); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Settle(n); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestGenerations(t *testing.T) {
+	ensure(t)
+	first, second := twoGenerations(t)
+	silent := generation{nil, second.maps}
+	for _, tt := range []struct {
+		name          string
+		before, after generation
+	}{
+		{"counters replaced", first, second},
+		{"counters turned off", first, silent},
+		{"counters turned on", silent, first},
+		{"never any", silent, silent},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := lockForTest(t, key)
+			settleOn(t, l, 1, tt.before)
+			checkSettled(t, l, tt.before)
+			if err := l.Stage(2, tt.after.counters, tt.after.maps); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Settle(2); err != nil {
+				t.Fatal(err)
+			}
+			checkSettled(t, l, tt.after)
+			if err := l.Settle(2); err != nil {
+				t.Fatal("once more:", err)
+			}
+			checkSettled(t, l, tt.after)
+		})
+	}
+}
+
+func TestSettleTakesBackWhatDidNotRun(t *testing.T) {
+	ensure(t)
+	l := lockForTest(t, key)
+	first, second := twoGenerations(t)
+	settleOn(t, l, 1, first)
+	for _, n := range []uint64{2, 3, 3} {
+		if err := l.Stage(n, second.counters, second.maps); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Settle(1); err != nil {
+		t.Fatal(err)
+	}
+	checkSettled(t, l, first)
+}
+
+func TestMapsCanBeCarriedOverFromTheirPins(t *testing.T) {
+	ensure(t)
+	l := lockForTest(t, key)
+	first, _ := twoGenerations(t)
+	settleOn(t, l, 1, first)
+	kept, err := l.OpenMaps("acl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range kept {
+		defer m.Close()
+	}
+	second := generation{nil, map[string]map[string]*ebpf.Map{"acl": kept}}
+	if err := l.Stage(2, nil, second.maps); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Settle(1); err != nil {
+		t.Fatal(err)
+	}
+	checkSettled(t, l, first) // the pins of the running generation have not moved
+	settleOn(t, l, 3, second)
+	checkSettled(t, l, second)
+}
+
+func TestStageLeavesNothingOfWhatFails(t *testing.T) {
+	ensure(t)
+	l := lockForTest(t, key)
+	first, second := twoGenerations(t)
+	settleOn(t, l, 1, first)
+	for _, bad := range []map[string]map[string]*ebpf.Map{
+		{"acl": {"a/b": newMap(t, "rules")}},
+		{"../../x": second.maps["acl"]},
+	} {
+		if err := l.Stage(2, second.counters, bad); err == nil {
+			t.Errorf("staged %v", bad)
+		}
+	}
+	checkSettled(t, l, first)
+}
+
+func TestOpenMapsOfNoMember(t *testing.T) {
+	ensure(t)
+	l := lockForTest(t, key)
+	first, _ := twoGenerations(t)
+	settleOn(t, l, 1, first)
+	if _, err := l.OpenMaps("nobody"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v; want fs.ErrNotExist", err)
+	}
+}
+
+func TestPinsAreTheOwnersAlone(t *testing.T) {
+	ensure(t)
+	defer unix.Umask(unix.Umask(0))
+	l := lockForTest(t, key)
+	first, _ := twoGenerations(t)
+	settleOn(t, l, 1, first)
+	for path, mode := range listTree(t, filepath.Join(tree.Root, "xdp-chain")) {
+		if mode != fs.ModeDir|0o700 && mode != 0o600 {
+			t.Errorf("%s: mode %v", path, mode)
+		}
+	}
+}
+
+// secondFromEnv opens the second generation's maps from the ids that env gives.
+func secondFromEnv() (g generation, err error) {
+	ids := make(map[string]*ebpf.Map)
+	for _, name := range []string{"COUNTERS", "RULES", "RODATA", "BUCKETS"} {
+		if ids[name], err = openByID(name); err != nil {
+			return generation{}, err
+		}
+	}
+	return generation{ids["COUNTERS"], map[string]map[string]*ebpf.Map{
+		"acl":   {"rules": ids["RULES"], ".rodata": ids["RODATA"]},
+		"limit": {"buckets": ids["BUCKETS"]},
+	}}, nil
+}
+
+func envOf(t *testing.T, g generation) []string {
+	t.Helper()
+	env := []string{
+		fmt.Sprintf("RULES=%d", mapID(t, g.maps["acl"]["rules"])),
+		fmt.Sprintf("RODATA=%d", mapID(t, g.maps["acl"][".rodata"])),
+		fmt.Sprintf("BUCKETS=%d", mapID(t, g.maps["limit"]["buckets"])),
+	}
+	if g.counters != nil {
+		env = append(env, fmt.Sprintf("COUNTERS=%d", mapID(t, g.counters)))
+	}
+	return env
+}
+
+func stageSecond() error {
+	g, err := secondFromEnv()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := childContext()
+	defer cancel()
+	l, err := tree.Lock(ctx, key)
+	if err != nil {
+		return err
+	}
+	return l.Stage(2, g.counters, g.maps)
+}
+
+func settleSecond() error {
+	l, err := tree.TryLock(key)
+	if err != nil {
+		return err
+	}
+	return l.Settle(2)
+}
+
+func removeChain() error {
+	l, err := tree.TryLock(key)
+	if err != nil {
+		return err
+	}
+	return l.Remove()
+}
+
+// putFirst makes the first generation the chain's.
+func putFirst(t *testing.T, first generation) {
+	t.Helper()
+	l := lock(t, key)
+	settleOn(t, l, 1, first)
+	if err := l.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStageKilledAnywhere(t *testing.T) {
+	ensure(t)
+	first, second := twoGenerations(t)
+	prepare := func(t *testing.T) { putFirst(t, first) }
+	crashtest.AtEach(t, "stage", envOf(t, second), prepare, func(t *testing.T) {
+		l := lockForTest(t, key)
+		if err := l.Settle(1); err != nil {
+			t.Fatal(err)
+		}
+		checkSettled(t, l, first)
+		settleOn(t, l, 3, second)
+		checkSettled(t, l, second)
+	})
+}
+
+func TestSettleKilledAnywhere(t *testing.T) {
+	ensure(t)
+	first, second := twoGenerations(t)
+	silent := generation{nil, second.maps}
+	for _, tt := range []struct {
+		name   string
+		second generation
+	}{{"with counters", second}, {"without counters", silent}} {
+		t.Run(tt.name, func(t *testing.T) {
+			crashtest.AtEach(t, "settle", nil, func(t *testing.T) {
+				putFirst(t, first)
+				l := lock(t, key)
+				defer l.Unlock()
+				// What earlier changes left is in the way of none.
+				if err := errors.Join(l.Stage(2, tt.second.counters, tt.second.maps), l.Stage(7, nil, nil)); err != nil {
+					t.Fatal(err)
+				}
+			}, func(t *testing.T) {
+				l := lockForTest(t, key)
+				if err := l.Settle(2); err != nil {
+					t.Fatal(err)
+				}
+				checkSettled(t, l, tt.second)
+			})
+		})
+	}
+}
+
+// TestSettleKilledAnywhereThenChanged is for a change that comes in before
+// anybody finished the settling of the one before.
+func TestSettleKilledAnywhereThenChanged(t *testing.T) {
+	ensure(t)
+	first, second := twoGenerations(t)
+	crashtest.AtEach(t, "settle", nil, func(t *testing.T) {
+		putFirst(t, first)
+		l := lock(t, key)
+		defer l.Unlock()
+		if err := l.Stage(2, second.counters, second.maps); err != nil {
+			t.Fatal(err)
+		}
+	}, func(t *testing.T) {
+		l := lockForTest(t, key)
+		settleOn(t, l, 3, generation{nil, first.maps})
+		checkSettled(t, l, generation{nil, first.maps})
+	})
+}
+
+func TestRemoveKilledAnywhere(t *testing.T) {
+	ensure(t)
+	first, second := twoGenerations(t)
+	crashtest.AtEach(t, "remove", nil, func(t *testing.T) {
+		putFirst(t, first)
+		l := lock(t, key)
+		defer l.Unlock()
+		k := attach(t)
+		defer k.Close()
+		if err := errors.Join(l.PinLink(k), l.Stage(2, second.counters, second.maps)); err != nil {
+			t.Fatal(err)
+		}
+	}, func(t *testing.T) {
+		l, err := tree.TryLock(key)
+		if err == nil {
+			err = l.Remove()
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Error(err)
+		}
+		if keys, err := tree.Keys(); len(keys) != 0 || err != nil {
+			t.Errorf("keys: %v, %v; want none", keys, err)
+		}
+		if attached(t, false) {
+			t.Error("the chain is still on its interface")
+		}
+	})
+}

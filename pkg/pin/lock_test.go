@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pin_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/xdp-chain/xdp-chain/internal/crashtest"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/pin"
+)
+
+// holdLock takes the lock of key, says so, and keeps it until it is killed.
+func holdLock() error {
+	ctx, cancel := childContext()
+	defer cancel()
+	if _, err := tree.Lock(ctx, key); err != nil {
+		return err
+	}
+	fmt.Println("locked")
+	select {}
+}
+
+// startHolder starts a process that holds the lock of key.
+func startHolder(t *testing.T) *exec.Cmd {
+	t.Helper()
+	cmd := crashtest.Command("hold")
+	cmd.Stdout = nil
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have been killed by the test
+		_ = cmd.Wait()
+	})
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "locked\n" {
+		t.Fatalf("holder says %q, %v", line, err)
+	}
+	return cmd
+}
+
+func TestLockedErrorNamesTheHolder(t *testing.T) {
+	ensure(t)
+	holder := startHolder(t)
+	defer removeIfThere(t, key, nil)
+	defer holder.Process.Kill()
+
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, waited := tree.Lock(ctx, key)
+	_, tried := tree.TryLock(key)
+	for name, err := range map[string]error{"Lock": waited, "TryLock": tried} {
+		var locked *pin.LockedError
+		if !errors.As(err, &locked) || !errors.Is(err, pin.ErrLocked) {
+			t.Fatalf("%s: %v; want a LockedError", name, err)
+		}
+		comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", holder.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if locked.Key != key || locked.HolderPID != holder.Process.Pid || locked.HolderName != strings.TrimSpace(string(comm)) {
+			t.Errorf("%s: %+v; want chain %s held by %d, %s", name, locked, key, holder.Process.Pid, comm)
+		}
+	}
+	if !errors.Is(waited, context.DeadlineExceeded) || errors.Is(tried, context.DeadlineExceeded) {
+		t.Errorf("Lock: %v, TryLock: %v; want DeadlineExceeded of Lock alone", waited, tried)
+	}
+}
+
+func TestKilledHolderFreesTheLock(t *testing.T) {
+	ensure(t)
+	holder := startHolder(t)
+	got := make(chan *pin.Locked)
+	go func() {
+		l, err := tree.Lock(t.Context(), key)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- l
+	}()
+	select {
+	case <-got:
+		t.Fatal("got a lock that somebody else holds")
+	case <-time.After(50 * time.Millisecond):
+	}
+	if err := holder.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if l := <-got; l != nil {
+		removeIfThere(t, key, l)
+	}
+}
+
+func TestChainsDoNotWaitForEachOther(t *testing.T) {
+	ensure(t)
+	lockForTest(t, key)
+	for i := range 20 {
+		other := chain.Key{Cookie: key.Cookie, Ifindex: key.Ifindex + 1 + i}
+		start := time.Now()
+		l := lockForTest(t, other)
+		if !l.Holds(other) || l.Holds(key) {
+			t.Errorf("lock of %s: Holds(%s) = %t, Holds(%s) = %t", other, other, l.Holds(other), key, l.Holds(key))
+		}
+		if wait := time.Since(start); wait > time.Second {
+			t.Errorf("the lock of %s took %v", other, wait)
+		}
+	}
+}
+
+func TestTryLockMakesNothing(t *testing.T) {
+	ensure(t)
+	if _, err := tree.TryLock(key); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no folder: %v; want fs.ErrNotExist", err)
+	}
+	if keys, err := tree.Keys(); len(keys) != 0 || err != nil {
+		t.Errorf("keys: %v, %v; want none", keys, err)
+	}
+}
+
+func TestUnlockLeavesNoEmptyFolder(t *testing.T) {
+	ensure(t)
+	l := lock(t, key)
+	for range 2 {
+		if err := l.Unlock(); err != nil {
+			t.Error(err)
+		}
+	}
+	if keys, err := tree.Keys(); len(keys) != 0 || err != nil {
+		t.Errorf("keys: %v, %v; want none", keys, err)
+	}
+	if l.Holds(key) {
+		t.Error("holds the lock after Unlock")
+	}
+	for name, err := range map[string]error{
+		"Stage":  l.Stage(1, nil, nil),
+		"Settle": l.Settle(1),
+		"Remove": l.Remove(),
+	} {
+		if err == nil {
+			t.Errorf("%s works without the lock", name)
+		}
+	}
+}
+
+func TestUnlockKeepsPins(t *testing.T) {
+	ensure(t)
+	l := lockForTest(t, key)
+	if err := l.Stage(1, newMap(t, "counters"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := tree.TryLock(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Unlock(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRemovedWhileWaiting has a waiter with the folder open when it goes.
+func TestRemovedWhileWaiting(t *testing.T) {
+	ensure(t)
+	l := lock(t, key)
+	got := make(chan *pin.Locked)
+	go func() {
+		next, err := tree.Lock(t.Context(), key)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- next
+	}()
+	time.Sleep(50 * time.Millisecond)
+	if err := l.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	next := <-got
+	if next == nil {
+		return
+	}
+	defer removeIfThere(t, key, next)
+	// What it holds is what others find.
+	if _, err := tree.TryLock(key); !errors.Is(err, pin.ErrLocked) {
+		t.Errorf("TryLock beside the waiter's lock: %v; want ErrLocked", err)
+	}
+}
+
+// contend takes one lock time and again, and ends it in each of the ways there
+// are. ALONE is a file that exists while somebody has the lock.
+func contend() error {
+	ctx, cancel := childContext()
+	defer cancel()
+	for range 100 {
+		l, err := tree.Lock(ctx, key)
+		if err != nil {
+			return err
+		}
+		f, err := os.OpenFile(os.Getenv("ALONE"), os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return fmt.Errorf("two at once: %w", err)
+		}
+		f.Close()
+		if rand.IntN(2) == 0 {
+			err = l.Stage(1, nil, nil)
+		}
+		if err := errors.Join(err, os.Remove(os.Getenv("ALONE"))); err != nil {
+			return err
+		}
+		if rand.IntN(2) == 0 {
+			err = l.Remove()
+		} else {
+			err = l.Unlock()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestOneAtATime(t *testing.T) {
+	ensure(t)
+	defer removeIfThere(t, key, nil)
+	alone := filepath.Join(t.TempDir(), "alone")
+	t.Setenv("ALONE", alone)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if err := contend(); err != nil {
+				t.Error("goroutine:", err)
+			}
+		})
+		all.Go(func() {
+			if err := crashtest.Command("contend").Run(); err != nil {
+				t.Error("process:", err)
+			}
+		})
+	}
+	all.Wait()
+}
