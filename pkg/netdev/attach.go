@@ -56,6 +56,8 @@ func (i *Interface) explain(err error, mode chain.Mode, frags bool) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, unix.EINVAL) && i.isGone(): // what BPF_LINK_CREATE says then
+		return i.gone()
 	case unsupported && mode == chain.ModeNative:
 		return fmt.Errorf("%w: %s (%s, MTU %d) takes no native XDP as it is (%w); use mode auto or generic", ErrUnsupported, i.Name, i.Kind, i.MTU, err)
 	case unsupported && mode == chain.ModeOffload:

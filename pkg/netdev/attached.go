@@ -103,6 +103,11 @@ func (i *Interface) gone() error {
 	return fmt.Errorf("%w: %s (index %d) is gone from network namespace %q", ErrNoInterface, i.Name, i.Index, i.NetNS.path)
 }
 
+func (i *Interface) isGone() bool {
+	_, err := i.Attached()
+	return errors.Is(err, ErrNoInterface)
+}
+
 // Holder returns all of [Attached]: also the program's name and what holds it. It is
 // slow, as it may look at every bpf_link on the machine.
 func (i *Interface) Holder() (Attached, error) {

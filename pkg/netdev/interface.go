@@ -35,7 +35,7 @@ type Interface struct {
 // errors.Is(err, [ErrNoInterface]) and the error lists those there are.
 func (n *NetNS) InterfaceByName(name string) (*Interface, error) {
 	i, err := n.lookUp(nl.NewIfInfomsg(unix.AF_UNSPEC), nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
-	if errors.Is(err, unix.ENODEV) {
+	if errors.Is(err, unix.ENODEV) || len(name) >= unix.IFNAMSIZ { // no interface can have a longer name
 		return nil, fmt.Errorf("%w: %q in network namespace %q, which has %s", ErrNoInterface, name, n.path, n.names())
 	}
 	if err != nil {

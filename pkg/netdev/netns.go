@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/vishvananda/netlink/nl"
@@ -31,7 +32,7 @@ func OpenNetNS(path string) (*NetNS, error) {
 	switch {
 	case errors.As(err, &noNS):
 		return nil, fmt.Errorf("%w at %q: nothing of that kind is mounted there; it was removed or never made", ErrNetNSGone, path)
-	case isMissing(err):
+	case err != nil && isMissing(path):
 		return nil, fmt.Errorf("%w at %q: the path does not exist", ErrNetNSGone, path)
 	case err != nil:
 		return nil, fmt.Errorf("opening network namespace %q: %w", path, err)
@@ -55,11 +56,12 @@ func CurrentNetNS() (*NetNS, error) {
 	return newNetNS("/proc/self/ns/net", handle)
 }
 
-// isMissing says whether err means that a path, or the process in it, is gone.
-func isMissing(err error) bool {
-	var missing ns.NSPathNotExistErr
-	return errors.As(err, &missing) || errors.Is(err, fs.ErrNotExist) ||
-		errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ESRCH)
+// isMissing says whether nothing is at path. It looks for itself, since what package ns
+// returns does not always keep the cause. A process that ended but was not waited for
+// still has its folder in /proc, with no namespaces in it.
+func isMissing(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ESRCH)
 }
 
 func newNetNS(path string, handle ns.NetNS) (*NetNS, error) {

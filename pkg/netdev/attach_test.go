@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netdev
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+// hold attaches by link or by netlink until the end of the test.
+func hold(t testing.TB, i *Interface, by chain.Attach, o AttachOptions) (link.Link, Placed, error) {
+	t.Helper()
+	if by == chain.AttachLink {
+		l, placed, err := i.AttachLink(o)
+		if err == nil {
+			t.Cleanup(func() { l.Close() })
+		}
+		return l, placed, err
+	}
+	placed, err := i.AttachNetlink(o)
+	return nil, placed, err
+}
+
+func mustHold(t testing.TB, i *Interface, by chain.Attach, o AttachOptions) (link.Link, Placed) {
+	t.Helper()
+	l, placed, err := hold(t, i, by, o)
+	if err != nil {
+		t.Fatalf("attaching to %s by %v: %v", i.Name, by, err)
+	}
+	return l, placed
+}
+
+func wantAttached(t testing.TB, i *Interface, want Attached) {
+	t.Helper()
+	got, err := i.Attached()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != want {
+		t.Errorf("%s carries %v, want %v", i.Name, got, want)
+	}
+}
+
+var bothKinds = []chain.Attach{chain.AttachLink, chain.AttachNetlink}
+
+func TestAttachModes(t *testing.T) {
+	testenv.NoLeaks(t)
+	for _, by := range bothKinds {
+		for _, tc := range []struct{ asked, taken chain.Mode }{
+			{chain.ModeAuto, chain.ModeNative},
+			{chain.ModeNative, chain.ModeNative},
+			{chain.ModeGeneric, chain.ModeGeneric},
+		} {
+			t.Run(by.String()+"/"+tc.asked.String(), func(t *testing.T) {
+				pod, _ := pair(t, 1500)
+				wantAttached(t, pod, Attached{})
+				p := program(t, "drop", xdpDrop, false)
+				_, placed := mustHold(t, pod, by, AttachOptions{Program: p, Mode: tc.asked})
+				if want := (Placed{Mode: tc.taken}); placed != want {
+					t.Errorf("placed %+v, want %+v", placed, want)
+				}
+				wantAttached(t, pod, Attached{ProgramID: id(t, p), Mode: tc.taken})
+			})
+		}
+	}
+}
+
+func TestOffloadIsRefused(t *testing.T) {
+	for _, by := range bothKinds {
+		t.Run(by.String(), func(t *testing.T) {
+			pod, _ := pair(t, 1500)
+			_, _, err := hold(t, pod, by, AttachOptions{Program: program(t, "drop", xdpDrop, false), Mode: chain.ModeOffload})
+			if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "no hardware that runs XDP") {
+				t.Errorf("error %v; want ErrUnsupported that says there is no such hardware", err)
+			}
+			wantAttached(t, pod, Attached{})
+		})
+	}
+}
+
+// What has no native XDP says so, and takes the program in generic mode under auto.
+func TestDriversWithoutNative(t *testing.T) {
+	testenv.NoLeaks(t)
+	lower := add(t, &netlink.Veth{LinkAttrs: attrs("lower"), PeerName: "lowerpeer"})
+	macvlan := attrs("mv0")
+	macvlan.ParentIndex = lower.Index
+	interfaces := []*Interface{
+		add(t, &netlink.Bridge{LinkAttrs: attrs("br0")}),
+		add(t, &netlink.Ifb{LinkAttrs: attrs("ifb9")}),
+		add(t, &netlink.Tuntap{LinkAttrs: attrs("tun0"), Mode: netlink.TUNTAP_MODE_TUN}),
+		add(t, &netlink.Macvlan{LinkAttrs: macvlan, Mode: netlink.MACVLAN_MODE_BRIDGE}),
+		byName(t, current(t), "lo"),
+	}
+	p := program(t, "pass", xdpPass, false)
+	for _, i := range interfaces {
+		for _, by := range bothKinds {
+			t.Run(i.Name+"/"+by.String(), func(t *testing.T) {
+				_, _, err := hold(t, i, by, AttachOptions{Program: p, Mode: chain.ModeNative})
+				if !errors.Is(err, ErrUnsupported) || !errors.Is(err, unix.EOPNOTSUPP) || !strings.Contains(err.Error(), i.Kind) {
+					t.Errorf("native: %v; want ErrUnsupported for EOPNOTSUPP, naming kind %s", err, i.Kind)
+				}
+				l, placed := mustHold(t, i, by, AttachOptions{Program: p, Mode: chain.ModeAuto})
+				if placed.Mode != chain.ModeGeneric || !strings.Contains(placed.Why, "no native XDP") {
+					t.Errorf("auto placed %+v; want generic, and why", placed)
+				}
+				takeOff(t, i, l, p, placed.Mode)
+			})
+		}
+	}
+}
+
+func TestTapTakesNative(t *testing.T) {
+	testenv.NoLeaks(t)
+	tap := add(t, &netlink.Tuntap{LinkAttrs: attrs("tap0"), Mode: netlink.TUNTAP_MODE_TAP})
+	p := program(t, "pass", xdpPass, false)
+	l, placed := mustHold(t, tap, chain.AttachLink, AttachOptions{Program: p})
+	if want := (Placed{Mode: chain.ModeNative}); placed != want {
+		t.Errorf("placed %+v, want %+v", placed, want)
+	}
+	takeOff(t, tap, l, p, placed.Mode)
+}
+
+// takeOff undoes hold at once.
+func takeOff(t testing.TB, i *Interface, l link.Link, p *ebpf.Program, mode chain.Mode) {
+	t.Helper()
+	if l != nil {
+		l.Close()
+	} else if err := i.DetachNetlink(p, mode); err != nil {
+		t.Error(err)
+	}
+	wantAttached(t, i, Attached{})
+}
+
+func TestAttachToWhatIsGone(t *testing.T) {
+	for _, by := range bothKinds {
+		pod, host := pair(t, 1500)
+		p := program(t, "drop", xdpDrop, false)
+		l, placed := mustHold(t, pod, by, AttachOptions{Program: p})
+		if l != nil {
+			if index, err := LinkIfindex(l); err != nil || index != pod.Index {
+				t.Errorf("LinkIfindex = %d, %v; want %d", index, err, pod.Index)
+			}
+		}
+		if err := netlink.LinkDel(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Index: host.Index}}); err != nil {
+			t.Fatal(err)
+		}
+		_, _, attach := hold(t, pod, by, AttachOptions{Program: p})
+		_, query := pod.Attached()
+		errs := map[string]error{"attach": attach, "query": query}
+		if l != nil {
+			errs["update"] = pod.UpdateLink(l, program(t, "other", xdpDrop, false), false)
+			if index, err := LinkIfindex(l); err != nil || index != 0 {
+				t.Errorf("LinkIfindex of a link whose interface is gone = %d, %v; want 0", index, err)
+			}
+		} else {
+			errs["replace"] = pod.ReplaceNetlink(program(t, "other", xdpDrop, false), p, placed.Mode, false)
+			errs["detach"] = pod.DetachNetlink(p, placed.Mode)
+		}
+		for what, err := range errs {
+			if !errors.Is(err, ErrNoInterface) {
+				t.Errorf("%s by %v on an interface that is gone: %v; want ErrNoInterface", what, by, err)
+			}
+		}
+	}
+}
