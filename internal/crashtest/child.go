@@ -29,7 +29,10 @@ func init() {
 // env is added to its environment. What it prints goes to standard error.
 func Command(body string, env ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(append(os.Environ(), bodyEnv+"="+body), env...)
+	// Under the race detector a process sleeps for a second before it ends,
+	// unless told not to.
+	cmd.Env = append(os.Environ(), bodyEnv+"="+body, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	cmd.Env = append(cmd.Env, env...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
 	return cmd

@@ -29,13 +29,13 @@ func twoGenerations(t *testing.T) (first, second generation) {
 	t.Helper()
 	rules := newMap(t, "rules")
 	return generation{newMap(t, "counters1"), map[string]map[string]*ebpf.Map{
-			"acl":   {"rules": rules, ".rodata": newMap(t, "rodata1")},
-			"count": {"packets": newMap(t, "packets")},
-			"pass":  {},
-		}}, generation{newMap(t, "counters2"), map[string]map[string]*ebpf.Map{
-			"acl":   {"rules": rules, ".rodata": newMap(t, "rodata2")},
-			"limit": {"buckets": newMap(t, "buckets")},
-		}}
+		"acl":   {"rules": rules, ".rodata": newMap(t, "rodata1")},
+		"count": {"packets": newMap(t, "packets")},
+		"pass":  {},
+	}}, generation{newMap(t, "counters2"), map[string]map[string]*ebpf.Map{
+		"acl":   {"rules": rules, ".rodata": newMap(t, "rodata2")},
+		"limit": {"buckets": newMap(t, "buckets")},
+	}}
 }
 
 // checkSettled compares what the chain's folder holds with a generation.
