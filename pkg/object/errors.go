@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package object
+
+import "errors"
+
+// ErrUnusable is behind every error that is about an object or about values that
+// do not fit it. Of [Store], errors about content satisfy it; errors of the file
+// system under it do not.
+var ErrUnusable = errors.New("object unusable")
+
+// unusable marks err with ErrUnusable and leaves its message alone, which already
+// says what is wrong with which object.
+type unusable struct{ error }
+
+func (e unusable) Is(target error) bool { return target == ErrUnusable }
+
+func (e unusable) Unwrap() error { return e.error }

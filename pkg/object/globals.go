@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package object
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+)
+
+// SetGlobals sets global variables of the program, constants included, to values
+// encoded by the variables' BTF types (see the package's description). It sets all
+// of them or none. Errors name the variable, the type and what was given; a name
+// that is no variable's is an error that lists those there are.
+func (p *Program) SetGlobals(globals map[string]json.RawMessage) error {
+	encoded := make(map[string][]byte, len(globals))
+	for _, name := range slices.Sorted(maps.Keys(globals)) {
+		value, err := p.encodeGlobal(name, globals[name])
+		if err != nil {
+			return unusable{fmt.Errorf("object %s: global %w", p.object.Origin, at(name, err))}
+		}
+		encoded[name] = value
+	}
+	for name, value := range encoded {
+		p.setVariable(p.Spec.Variables[name], value)
+	}
+	return nil
+}
+
+func (p *Program) encodeGlobal(name string, value json.RawMessage) ([]byte, error) {
+	v := p.Spec.Variables[name]
+	switch {
+	case v == nil:
+		return nil, p.explainMissing(name)
+	case v.Type == nil:
+		return nil, errors.New("the object does not say its type; compile it with -g, and keep .BTF when stripping")
+	case !json.Valid(value):
+		return nil, fmt.Errorf("%q is not JSON", value)
+	}
+	encoded := make([]byte, v.Size())
+	return encoded, encode(encoded, v.Type.Type, value)
+}
+
+// setVariable writes to the variable and to the section that it lies in, so that
+// the spec says the same in both places whatever a loader does with variables.
+func (p *Program) setVariable(v *ebpf.VariableSpec, value []byte) {
+	v.Value = value
+	section := p.Spec.Maps[v.SectionName].Contents[0].Value.([]byte) // as cilium/ebpf's loadDataSections makes it
+	copy(section[v.Offset:], value)
+}
+
+// explainMissing says why there is no variable of that name to set.
+func (p *Program) explainMissing(name string) error {
+	if v := p.object.spec.Variables[name]; v != nil {
+		return fmt.Errorf("program %q does not use %s, where the object keeps it", p.Function, v.SectionName)
+	}
+	for section, spec := range p.object.spec.Maps {
+		datasec, ok := spec.Value.(*btf.Datasec)
+		if ok && isDataSection(section) && slices.Contains(variables(datasec), name) {
+			return fmt.Errorf("it is static or hidden, so the object has no symbol for it; remove the qualifier")
+		}
+	}
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(p.Spec.Variables)) {
+		v := p.Spec.Variables[name]
+		if v.Type != nil {
+			name += " (" + typeName(v.Type.Type) + ")"
+		}
+		names = append(names, name)
+	}
+	return fmt.Errorf("there is no such variable; the program has %s", enumerate(names))
+}
+
+// isDataSection reports whether a map of the spec is a section of variables, which
+// bear names that no declared map can have.
+func isDataSection(name string) bool { return strings.HasPrefix(name, ".") }

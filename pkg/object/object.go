@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package object
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	digest "github.com/opencontainers/go-digest"
+)
+
+// MaxSize is the largest object there may be, in bytes. It also bounds the sum of
+// the sections that have no content in the file, such as .bss.
+const MaxSize = 16 << 20
+
+// Object is a parsed BPF object. It does not change: several goroutines may take
+// programs from it.
+type Object struct {
+	// Origin says where the object came from, for messages: a path, or the name
+	// of a built-in program.
+	Origin string
+	// Digest is the object's content as "sha256:" and 64 hexadecimal digits, the
+	// form that OCI descriptors use.
+	Digest string
+
+	content []byte
+	spec    *ebpf.CollectionSpec
+	// What the two virtual sections declare; nil where there is none. They are
+	// looked up once, since looking up a section changes the BTF.
+	kconfig, runConfig *btf.Datasec
+}
+
+// New parses content, which must not change afterwards. Origin is for messages.
+// Errors name the origin and say what the content is, where it is not a BPF
+// object of this machine's byte order.
+func New(origin string, content []byte) (*Object, error) {
+	spec, err := parse(content)
+	if err != nil {
+		return nil, unusable{fmt.Errorf("object %s: %w", origin, err)}
+	}
+	o := &Object{
+		Origin:  origin,
+		Digest:  digest.FromBytes(content).String(),
+		content: content,
+		spec:    spec,
+	}
+	for name, section := range map[string]**btf.Datasec{".kconfig": &o.kconfig, ".xdp_run_config": &o.runConfig} {
+		if err := findSection(spec.Types, name, section); err != nil {
+			return nil, unusable{fmt.Errorf("object %s: section %s: %w", origin, name, err)}
+		}
+	}
+	return o, nil
+}
+
+// findSection leaves section alone where the object has none of that name.
+func findSection(types *btf.Spec, name string, section **btf.Datasec) error {
+	if types == nil {
+		return nil
+	}
+	if err := types.TypeByName(name, section); !errors.Is(err, btf.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+func parse(content []byte) (*ebpf.CollectionSpec, error) {
+	if err := checkELF(content); err != nil {
+		return nil, err
+	}
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(content))
+	if err != nil {
+		return nil, fmt.Errorf("not a BPF object that can be read: %w", err)
+	}
+	if len(spec.Programs) == 0 {
+		return nil, errors.New("there is no program in it")
+	}
+	return spec, nil
+}
+
+// Content returns the bytes that were parsed. They must not be changed.
+func (o *Object) Content() []byte { return o.content }

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package object
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/google/renameio/v2"
+	digest "github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// DefaultStore is where a node keeps its members' objects.
+const DefaultStore = "/var/lib/xdp-chain/store"
+
+// Store keeps objects by content in a folder that is an OCI image layout (OCI
+// image specification 1.1, image-layout.md): for each object a manifest of type
+// [ArtifactType] with the ELF file as its one layer. Other artifacts in the layout
+// are left alone. The folders are 0700, the files 0600. Several processes may use
+// a store at once.
+//
+// Files are replaced by rename after their content has been synced to the disk,
+// and what is pointed at is written before what points at it. So the layout is
+// valid after a crash at any point, of the machine too, except that a power cut on
+// a file system that reorders renames of different folders may leave an entry
+// without its blob. The next Put of the object mends that.
+type Store struct {
+	// Dir is the layout's folder, made where it is missing.
+	Dir string
+}
+
+// Put keeps an object, or notices that it is there. What is there but damaged it
+// writes anew.
+func (s Store) Put(o *Object) error {
+	if err := s.put(o); err != nil {
+		return fmt.Errorf("keeping object %s in %s: %w", o.Origin, s.Dir, err)
+	}
+	return nil
+}
+
+func (s Store) put(o *Object) error {
+	a, err := artifactOf(o)
+	if err != nil {
+		return err
+	}
+	// Dying after this leaves an empty folder, which the next Put fills.
+	if err := os.MkdirAll(s.path(v1.ImageBlobsDir, digest.SHA256.String()), 0o700); err != nil {
+		return err
+	}
+	// The way of nearly every Put, which others can go at the same time. It makes the
+	// object young again, so that Prune lets it be until somebody has had the time to
+	// record that it is used.
+	there := false
+	err = s.locked(shared, func() error {
+		if there = s.holds(a); !there {
+			return nil
+		}
+		now := time.Now()
+		return os.Chtimes(s.blobPath(a.layer.Digest), now, now)
+	})
+	if err != nil || there {
+		return err
+	}
+	return s.locked(exclusive, func() error { return s.add(a) })
+}
+
+// holds reports whether the layout has the whole artifact, undamaged.
+func (s Store) holds(a *artifact) bool {
+	index, err := s.readIndex()
+	if err != nil || !indexed(index, a.manifest.Digest) {
+		return false
+	}
+	if !s.same(s.path(v1.ImageLayoutFile), layoutFile()) {
+		return false
+	}
+	for _, b := range a.blobs() {
+		if !s.same(s.blobPath(b.Digest), b.content) {
+			return false
+		}
+	}
+	return true
+}
+
+// add writes what is missing or damaged. Dying after any of these steps leaves a
+// valid layout, perhaps with blobs that nothing points at; Prune removes those.
+func (s Store) add(a *artifact) error {
+	index, err := s.readIndex()
+	if err != nil {
+		// Missing, or not to be read: objects are found without it, and every other
+		// one comes back with its own next Put.
+		index = emptyIndex()
+		if err := s.writeIndex(index); err != nil {
+			return err
+		}
+	}
+	// Last of the layout's own files: it is what makes the folder a layout.
+	if err := s.writeUnlessSame(s.path(v1.ImageLayoutFile), layoutFile()); err != nil {
+		return err
+	}
+	for _, b := range a.blobs() {
+		if err := s.writeUnlessSame(s.blobPath(b.Digest), b.content); err != nil {
+			return err
+		}
+	}
+	if indexed(index, a.manifest.Digest) {
+		return nil
+	}
+	index.Manifests = append(index.Manifests, a.manifest.Descriptor)
+	return s.writeIndex(index)
+}
+
+func layoutFile() []byte {
+	content, _ := json.Marshal(v1.ImageLayout{Version: v1.ImageLayoutVersion}) // cannot fail: one string
+	return content
+}
+
+func (s Store) same(path string, content []byte) bool {
+	info, err := os.Stat(path)
+	if err != nil || info.Size() != int64(len(content)) {
+		return false
+	}
+	found, err := os.ReadFile(path)
+	return err == nil && bytes.Equal(found, content)
+}
+
+func (s Store) writeUnlessSame(path string, content []byte) error {
+	if s.same(path, content) {
+		return nil
+	}
+	return s.write(path, content)
+}
+
+// write replaces a file. Dying in it leaves the old file, and perhaps a temporary
+// one in the layout's own folder, where Prune finds it; among the blobs it would
+// break the layout.
+func (s Store) write(path string, content []byte) error {
+	return renameio.WriteFile(path, content, 0o600, renameio.WithTempDir(s.Dir))
+}
+
+// Get returns the object of a digest ("sha256:…"), after checking that its content
+// is what the digest says. Errors satisfy errors.Is(err, [ErrUnusable]), and
+// fs.ErrNotExist where the store does not have the object.
+func (s Store) Get(objectDigest string) (*Object, error) {
+	o, err := s.get(digest.Digest(objectDigest))
+	if err != nil {
+		return nil, unusable{fmt.Errorf("object %q of store %s: %w", objectDigest, s.Dir, err)}
+	}
+	return o, nil
+}
+
+func (s Store) get(d digest.Digest) (*Object, error) {
+	if err := d.Validate(); err != nil {
+		return nil, err
+	}
+	if d.Algorithm() != digest.SHA256 {
+		return nil, fmt.Errorf("objects are kept by %s", digest.SHA256)
+	}
+	f, err := os.Open(s.blobPath(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the store does not have it: %w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := readBounded(f)
+	if err != nil {
+		return nil, err
+	}
+	if actual := digest.FromBytes(content); actual != d {
+		return nil, fmt.Errorf("the stored file is damaged: its content has digest %s; the next ADD that brings the object repairs it", actual)
+	}
+	return New(s.blobPath(d), content)
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+
+// No XDP program at all.
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+SEC("tc")
+int classify(struct __sk_buff *skb)
+{
+	(void)skb;
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
