@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/xdp-chain/xdp-chain/internal/crashtest"
-	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
 const folders = 3
@@ -23,7 +22,7 @@ func TestMain(m *testing.M) {
 		}
 		return nil
 	}})
-	testenv.Main(m)
+	m.Run()
 }
 
 func TestAtEachKillsBeforeEachChange(t *testing.T) {

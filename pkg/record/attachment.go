@@ -5,7 +5,6 @@ package record
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -76,7 +75,7 @@ func (d Dir) SaveAttachment(a Attachment) error {
 	if err != nil {
 		return fmt.Errorf("save attachment: %w", err)
 	}
-	content, err := json.Marshal(attachmentFile{Version, a})
+	content, err := encode(attachmentFile{Version, a})
 	if err == nil {
 		err = d.replace(path, content)
 	}

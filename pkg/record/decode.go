@@ -3,6 +3,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,7 +30,17 @@ func encodeRecord(r Record) ([]byte, error) {
 		return nil, err
 	}
 	r.Version = Version
-	return json.Marshal(r)
+	return encode(r)
+}
+
+// encode writes JSON whose raw values stay as they are but for white space, where
+// json.Marshal would escape some characters in them.
+func encode(v any) ([]byte, error) {
+	var content bytes.Buffer
+	encoder := json.NewEncoder(&content)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(v)
+	return content.Bytes(), err
 }
 
 // check finds what a record of right types can still have wrong and what would

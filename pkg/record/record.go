@@ -82,7 +82,8 @@ type Member struct {
 	Origin string `json:"origin,omitempty"`
 	// License is the program's licence as the object states it.
 	License string `json:"license,omitempty"`
-	// Globals are the global variables set, with nothing left to expand.
+	// Globals are the global variables set, with nothing left to expand. JSON
+	// values come back from file as they were saved, without white space.
 	Globals map[string]json.RawMessage `json:"globals,omitempty"`
 	// Maps are the settings of the member's maps, with nothing left to expand.
 	Maps map[string]chain.MapSettings `json:"maps,omitempty"`

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package record
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xdp-chain/xdp-chain/internal/crashtest"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+// valid is the file of a small record of key.
+const valid = `{"version":1,"key":"4097-3","interface":"eth0","ifindex":3,"side":"pod","created":"2026-11-21T00:00:00Z",` +
+	`"state":{"generation":1,"programID":5,"mode":"native","attach":"link","dispatcher":"linked","counters":true,"members":[]}}`
+
+func TestBrokenRecordIsSetAside(t *testing.T) {
+	for _, tt := range []struct{ name, old, new string }{
+		{"empty", valid, ""},
+		{"cut short", valid[100:], ""},
+		{"something after it", valid, valid + "{}"},
+		{"null", valid, "null"},
+		{"list", valid, "[]"},
+		{"no version", `"version":1,`, ""},
+		{"version 0", `"version":1`, `"version":0`},
+		{"version that is no number", `"version":1`, `"version":"1"`},
+		{"unknown field", `"ifindex":3`, `"ifindex":3,"color":"red"`},
+		{"unknown field inside", `"counters":true`, `"counters":true,"color":"red"`},
+		{"field twice", `"ifindex":3`, `"ifindex":3,"ifindex":3`},
+		{"field in another case", `"ifindex":3`, `"Ifindex":3`},
+		{"another chain's", `"4097-3"`, `"4098-3"`},
+		{"no key", `"key":"4097-3",`, ``},
+		{"key that is null", `"4097-3"`, `null`},
+		{"another interface's index", `"ifindex":3`, `"ifindex":4`},
+		{"no such mode", `"native"`, `"fast"`},
+		{"negative generation", `"generation":1`, `"generation":-1`},
+		{"id that overflows", `"programID":5`, `"programID":4294967296`},
+		{"member without a name", `"members":[]`, `"members":[{}]`},
+		{"member that is null", `"members":[]`, `"members":[null]`},
+		{"owner of no kind", `"members":[]`, `"members":[{"name":"a","owner":{"kind":"pod"}}]`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := Dir{t.TempDir()}
+			content := strings.Replace(valid, tt.old, tt.new, 1)
+			if content == valid {
+				t.Fatal("nothing replaced")
+			}
+			put(t, d.chain(key), []byte(content))
+			_, err := d.Load(key)
+			var broken *BrokenError
+			if !errors.As(err, &broken) || !errors.Is(err, ErrBroken) {
+				t.Fatalf("got %v; want a BrokenError", err)
+			}
+			if broken.Path != d.chain(key) || !strings.Contains(err.Error(), broken.Path) || !strings.Contains(err.Error(), broken.SetAside) {
+				t.Errorf("%v; want both paths in it", err)
+			}
+			if kept, err := os.ReadFile(broken.SetAside); string(kept) != content {
+				t.Errorf("set aside %q, %v; want %q", kept, err, content)
+			}
+			if _, err := d.Load(key); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("Load after that: %v; want fs.ErrNotExist", err)
+			}
+		})
+	}
+}
+
+func TestValidRecordIsNotSetAside(t *testing.T) {
+	d := Dir{t.TempDir()}
+	put(t, d.chain(key), []byte(valid))
+	if _, err := d.Load(key); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRecordOfALaterVersionStays(t *testing.T) {
+	d := Dir{t.TempDir()}
+	put(t, d.chain(key), []byte(`{"version":2,"chain":["all","different"]}`))
+	for range 2 {
+		if _, err := d.Load(key); !errors.Is(err, ErrVersion) || errors.Is(err, ErrBroken) {
+			t.Errorf("got %v; want ErrVersion alone", err)
+		}
+	}
+}
+
+func TestBrokenFilesAreBounded(t *testing.T) {
+	d := Dir{t.TempDir()}
+	const files = MaxBroken + 6
+	for i := range files {
+		k := chain.Key{Cookie: uint64(i), Ifindex: 1}
+		put(t, d.chain(k), []byte(strconv.Itoa(i)))
+		if _, err := d.Load(k); !errors.Is(err, ErrBroken) {
+			t.Fatal(err)
+		}
+	}
+	names, err := listFiles(d.broken())
+	if err != nil || len(names) != MaxBroken {
+		t.Fatalf("%d files, %v; want %d", len(names), err, MaxBroken)
+	}
+	oldest, err := os.ReadFile(filepath.Join(d.broken(), names[0]))
+	if want := strconv.Itoa(files - MaxBroken); string(oldest) != want {
+		t.Errorf("the oldest kept is %s, %v; want %s", oldest, err, want)
+	}
+}
+
+func TestBrokenRecordThatCannotBeSetAside(t *testing.T) {
+	d := Dir{t.TempDir()}
+	put(t, d.chain(key), []byte("{"))
+	put(t, d.broken(), nil) // a file where the folder should be
+	_, err := d.Load(key)
+	var broken *BrokenError
+	if !errors.As(err, &broken) || broken.SetAside != "" {
+		t.Errorf("got %v; want a BrokenError without a second path", err)
+	}
+	if _, err := os.Stat(d.chain(key)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRepairedWhileRead has readers come upon a broken record while its chain's
+// holder replaces it: whoever sets it aside must not set aside the new one.
+func TestRepairedWhileRead(t *testing.T) {
+	d := Dir{t.TempDir()}
+	for range 200 {
+		put(t, d.chain(key), []byte("{"))
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				_, err := d.Load(key)
+				if err != nil && !errors.Is(err, ErrBroken) && !errors.Is(err, fs.ErrNotExist) {
+					t.Error(err)
+				}
+			})
+		}
+		if err := d.Save(held(key), full()); err != nil {
+			t.Fatal(err)
+		}
+		all.Wait()
+		if _, err := d.Load(key); err != nil {
+			t.Fatal("the new record is gone:", err)
+		}
+	}
+}
+
+// TestPutBackOther is the same, with the order of things that is rarest forced.
+func TestPutBackOther(t *testing.T) {
+	for name, writtenSince := range map[string]bool{"once replaced": false, "twice replaced": true} {
+		t.Run(name, func(t *testing.T) {
+			d := Dir{t.TempDir()}
+			put(t, d.chain(key), []byte("{"))
+			f, err := os.Open(d.chain(key))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			aside := filepath.Join(d.Root, "aside")
+			want := later()
+			if err := errors.Join(d.Save(held(key), want), os.Rename(d.chain(key), aside)); err != nil {
+				t.Fatal(err)
+			}
+			if writtenSince {
+				want = full()
+				if err := d.Save(held(key), want); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if other, err := putBackOther(d.chain(key), aside, f); !other || err != nil {
+				t.Fatalf("got %t, %v; want true", other, err)
+			}
+			got, err := d.Load(key)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("record (-want +got), %v:\n%s", err, diff)
+			}
+			if _, err := os.Stat(aside); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("still aside: %v", err)
+			}
+		})
+	}
+}
+
+func loadBroken() error {
+	if _, err := (Dir{os.Getenv("ROOT")}).Load(key); !errors.Is(err, ErrBroken) {
+		return err
+	}
+	return nil
+}
+
+func TestSettingAsideKilledAnywhere(t *testing.T) {
+	d := Dir{t.TempDir()}
+	prepare := func(t *testing.T) {
+		if err := os.RemoveAll(d.broken()); err != nil {
+			t.Fatal(err)
+		}
+		put(t, d.chain(key), []byte("{"))
+	}
+	crashtest.AtEach(t, "load", []string{"ROOT=" + d.Root}, prepare, func(t *testing.T) {
+		if _, err := d.Load(key); !errors.Is(err, ErrBroken) && !errors.Is(err, fs.ErrNotExist) {
+			t.Error(err)
+		}
+		if names, err := listFiles(d.broken()); len(names) != 1 {
+			t.Errorf("set aside %q, %v; want one file", names, err)
+		}
+	})
+}
