@@ -46,8 +46,8 @@ func encode(v any) ([]byte, error) {
 // check finds what a record of right types can still have wrong and what would
 // mislead whoever works by it.
 func (r *Record) check() error {
-	if r.Key.Ifindex < 1 || r.Ifindex != r.Key.Ifindex {
-		return fmt.Errorf("%w: ifindex %d in the record of chain %s", chain.ErrInvalid, r.Ifindex, r.Key)
+	if r.Key.Ifindex < 1 {
+		return fmt.Errorf("%w: a record of chain %s", chain.ErrInvalid, r.Key)
 	}
 	for _, s := range []*State{r.State, r.Pending} {
 		if s == nil {

@@ -69,7 +69,8 @@ type Owner struct {
 	PodName      string `json:"podName,omitempty"`
 }
 
-// IsAttachment tells whether o is the given CNI attachment, of whatever pod.
-func (o Owner) IsAttachment(network, containerID, ifname string) bool {
-	return o.Kind == OwnerAttachment && o.Network == network && o.ContainerID == containerID && o.Ifname == ifname
+// Same tells whether both are the same owner. The pod's names do not count.
+func (o Owner) Same(other Owner) bool {
+	return o.Kind == other.Kind && o.Network == other.Network &&
+		o.ContainerID == other.ContainerID && o.Ifname == other.Ifname
 }

@@ -20,14 +20,12 @@ type Record struct {
 	Version int `json:"version"`
 	// Key names the chain.
 	Key chain.Key `json:"key"`
-	// Interface is the name the interface had last; Ifindex is its index in
-	// its namespace, the same as the key's.
+	// Interface is the name that the interface had when the chain was made.
 	Interface string `json:"interface"`
-	Ifindex   int    `json:"ifindex"`
-	// NetNS is the path of the interface's network namespace, empty for the
-	// one of the node. It may lead nowhere any more, or to another namespace:
+	// NetNS is a path of the interface's network namespace; the node's own is
+	// /proc/self/ns/net. It may lead nowhere any more, or to another namespace:
 	// compare its cookie with the key's.
-	NetNS string `json:"netns,omitempty"`
+	NetNS string `json:"netns"`
 	// Side is the end of the veth pair that the interface is.
 	Side chain.Side `json:"side"`
 	// Created is when the chain was first put on the interface.
@@ -51,10 +49,9 @@ type State struct {
 	// ProgramID is the kernel's id of the dispatcher. Ids are not reused
 	// before 2^31 others.
 	ProgramID uint32 `json:"programID"`
-	// LinkID is the kernel's id of the link that holds the chain; 0 where it
-	// is attached by netlink.
-	LinkID uint32 `json:"linkID,omitempty"`
-	// Mode is the mode taken, never auto; ModeWhy says why, where it is not
+	// Requested is what a configuration asked for.
+	Requested Requested `json:"requested"`
+	// Mode is the mode taken, auto only in a pending state; ModeWhy says why, where it is not
 	// the one to be expected: generic under auto.
 	Mode    chain.Mode `json:"mode"`
 	ModeWhy string     `json:"modeWhy,omitempty"`
@@ -69,6 +66,13 @@ type State struct {
 	Members []Member `json:"members"`
 }
 
+// Requested is how a chain is asked to be built and held, auto included.
+type Requested struct {
+	Mode       chain.Mode       `json:"mode"`
+	Attach     chain.Attach     `json:"attach"`
+	Dispatcher chain.Dispatcher `json:"dispatcher"`
+}
+
 // Member is a program in a chain, with all that is needed to build it again.
 type Member struct {
 	chain.Member
@@ -80,13 +84,13 @@ type Member struct {
 	// Origin is where the object came from, for people: a path, or the name of
 	// a built-in.
 	Origin string `json:"origin,omitempty"`
-	// License is the program's licence as the object states it.
-	License string `json:"license,omitempty"`
 	// Globals are the global variables set, with nothing left to expand. JSON
 	// values come back from file as they were saved, without white space.
 	Globals map[string]json.RawMessage `json:"globals,omitempty"`
 	// Maps are the settings of the member's maps, with nothing left to expand.
 	Maps map[string]chain.MapSettings `json:"maps,omitempty"`
+	// Pins are the names of the maps that are pinned for it.
+	Pins []string `json:"pins,omitempty"`
 }
 
 // Count is a row of verdict counters.
@@ -104,7 +108,7 @@ type Count struct {
 func (s *State) Owners() []Owner {
 	var owners []Owner
 	for _, m := range s.Members {
-		if !slices.Contains(owners, m.Owner) {
+		if !slices.ContainsFunc(owners, m.Owner.Same) {
 			owners = append(owners, m.Owner)
 		}
 	}
