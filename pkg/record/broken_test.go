@@ -19,8 +19,8 @@ import (
 )
 
 // valid is the file of a small record of key.
-const valid = `{"version":1,"key":"4097-3","interface":"eth0","ifindex":3,"side":"pod","created":"2026-11-21T00:00:00Z",` +
-	`"state":{"generation":1,"programID":5,"mode":"native","attach":"link","dispatcher":"linked","counters":true,"members":[]}}`
+const valid = `{"version":1,"key":"4097-3","interface":"eth0","netns":"/run/netns/a","side":"pod","created":"2026-11-21T00:00:00Z",` +
+	`"state":{"generation":1,"programID":5,"requested":{"mode":"auto","attach":"auto","dispatcher":"auto"},"mode":"native","attach":"link","dispatcher":"linked","counters":true,"members":[]}}`
 
 func TestBrokenRecordIsSetAside(t *testing.T) {
 	for _, tt := range []struct{ name, old, new string }{
@@ -32,14 +32,14 @@ func TestBrokenRecordIsSetAside(t *testing.T) {
 		{"no version", `"version":1,`, ""},
 		{"version 0", `"version":1`, `"version":0`},
 		{"version that is no number", `"version":1`, `"version":"1"`},
-		{"unknown field", `"ifindex":3`, `"ifindex":3,"color":"red"`},
+		{"unknown field", `"side":"pod"`, `"side":"pod","color":"red"`},
 		{"unknown field inside", `"counters":true`, `"counters":true,"color":"red"`},
-		{"field twice", `"ifindex":3`, `"ifindex":3,"ifindex":3`},
-		{"field in another case", `"ifindex":3`, `"Ifindex":3`},
+		{"field twice", `"side":"pod"`, `"side":"pod","side":"pod"`},
+		{"field in another case", `"side":"pod"`, `"Side":"pod"`},
 		{"another chain's", `"4097-3"`, `"4098-3"`},
 		{"no key", `"key":"4097-3",`, ``},
 		{"key that is null", `"4097-3"`, `null`},
-		{"another interface's index", `"ifindex":3`, `"ifindex":4`},
+		{"no such side", `"pod"`, `"left"`},
 		{"no such mode", `"native"`, `"fast"`},
 		{"negative generation", `"generation":1`, `"generation":-1`},
 		{"id that overflows", `"programID":5`, `"programID":4294967296`},

@@ -25,7 +25,7 @@ func TestSaveAndLoad(t *testing.T) {
 	if keys, err := d.Keys(); len(keys) != 0 || err != nil {
 		t.Errorf("keys %v, %v; want none", keys, err)
 	}
-	bare := &Record{Key: key, Interface: "eth0", Ifindex: key.Ifindex}
+	bare := &Record{Key: key, Interface: "eth0"}
 	for _, want := range []*Record{bare, full()} {
 		if err := d.Save(held(key), want); err != nil {
 			t.Fatal(err)
@@ -73,10 +73,9 @@ func TestChangesWantTheLock(t *testing.T) {
 func TestSaveRefusesWhatLoadWould(t *testing.T) {
 	d := Dir{t.TempDir()}
 	for name, spoil := range map[string]func(*Record){
-		"another interface's index": func(r *Record) { r.Ifindex++ },
-		"two members of one name":   func(r *Record) { r.State.Members[1].Name = "acl" },
-		"no such mode":              func(r *Record) { r.Pending.Mode = 9 },
-		"global that is not JSON":   func(r *Record) { r.State.Members[0].Globals["limit"] = []byte("{") },
+		"two members of one name": func(r *Record) { r.State.Members[1].Name = "acl" },
+		"no such mode":            func(r *Record) { r.Pending.Mode = 9 },
+		"global that is not JSON": func(r *Record) { r.State.Members[0].Globals["limit"] = []byte("{") },
 	} {
 		r := full()
 		spoil(r)

@@ -73,7 +73,9 @@ func (d Dir) replace(path string, content []byte) error {
 			return err
 		}
 		err = errors.Join(os.MkdirAll(d.tmp(), folderMode), os.MkdirAll(filepath.Dir(path), folderMode))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		// Either error may be of a folder that was removed in between: MkdirAll
+		// finds it there, and then looks at it.
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}

@@ -38,7 +38,7 @@ func full() *Record {
 	pod := Owner{OwnerAttachment, "k8s.pod-network", "0123456789abcdef", "eth0", "default", "web-0"}
 	acl := Member{
 		Member: chain.Member{Name: "acl", Function: "acl_xdp", Priority: 10, ProceedOn: chain.DefaultProceedOn},
-		Owner:  pod, Object: "sha256:aa", Origin: "built-in acl", License: "GPL",
+		Owner:  pod, Object: "sha256:aa", Origin: "built-in acl", Pins: []string{".rodata", "rules"},
 		Globals: map[string]json.RawMessage{"limit": json.RawMessage(`100`), "who": json.RawMessage(`"<&>"`)},
 		Maps: map[string]chain.MapSettings{"rules": {
 			Scope: chain.ScopeNode, MaxEntries: 7,
@@ -47,18 +47,20 @@ func full() *Record {
 	}
 	tap := Member{
 		Member: chain.Member{Name: "tap", Function: "tap", Priority: 50, ProceedOn: 0},
-		Owner:  Owner{Kind: OwnerCLI}, Object: "sha256:bb", Origin: "/opt/xdp/tap.o", License: "Dual BSD/GPL",
+		Owner:  Owner{Kind: OwnerCLI}, Object: "sha256:bb", Origin: "/opt/xdp/tap.o",
 		Maps: map[string]chain.MapSettings{"seen": {Pinned: "/sys/fs/bpf/seen"}},
 	}
 	state := State{
-		Generation: 2, ProgramID: 17, LinkID: 4, Mode: chain.ModeGeneric, ModeWhy: "MTU 9000",
-		Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked, DispatcherWhy: "all members can be linked",
-		Counters: true, Members: []Member{acl, tap},
+		Generation: 2, ProgramID: 17,
+		Requested: Requested{Mode: chain.ModeAuto, Attach: chain.AttachLink, Dispatcher: chain.DispatcherAuto},
+		Mode:      chain.ModeGeneric, ModeWhy: "MTU 9000", Attach: chain.AttachLink,
+		Dispatcher: chain.DispatcherLinked, DispatcherWhy: "all members can be linked", Counters: true,
+		Members: []Member{acl, tap},
 	}
 	pending := state
 	pending.Generation, pending.Members = 3, []Member{acl}
 	return &Record{
-		Version: Version, Key: key, Interface: "eth0", Ifindex: key.Ifindex, NetNS: "/run/netns/a",
+		Version: Version, Key: key, Interface: "eth0", NetNS: "/run/netns/a",
 		Side: chain.HostSide, Created: time.Date(2026, 11, 21, 1, 2, 3, 4, time.UTC), State: &state, Pending: &pending,
 		Base: []Count{{"acl", chain.VerdictDrop, 1<<63 + 1}, {"(end)", chain.VerdictPass, 9}},
 	}

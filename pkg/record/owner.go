@@ -52,8 +52,7 @@ func (k *OwnerKind) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Owner is who wants members in a chain. Owners are comparable; two that are
-// equal are the same one.
+// Owner is who wants members in a chain. Compare owners with [Owner.Same].
 type Owner struct {
 	// Kind says which of the other fields mean something: all of them for an
 	// attachment, none for the CLI.

@@ -32,27 +32,28 @@ func TestOwnerKindText(t *testing.T) {
 
 func TestOwners(t *testing.T) {
 	a, b, cli := Owner{Network: "n", ContainerID: "a"}, Owner{Network: "n", ContainerID: "b"}, Owner{Kind: OwnerCLI}
-	s := State{Members: []Member{{Owner: b}, {Owner: cli}, {Owner: a}, {Owner: b}, {Owner: cli}}}
+	renamed := b
+	renamed.PodName = "p"
+	s := State{Members: []Member{{Owner: b}, {Owner: cli}, {Owner: a}, {Owner: renamed}, {Owner: cli}}}
 	if diff := cmp.Diff([]Owner{b, cli, a}, s.Owners()); diff != "" {
 		t.Errorf("owners (-want +got):\n%s", diff)
 	}
 }
 
-func TestIsAttachment(t *testing.T) {
+func TestSameOwner(t *testing.T) {
 	o := Owner{Network: "n", ContainerID: "c", Ifname: "eth0", PodName: "p"}
 	for _, tt := range []struct {
-		owner                        Owner
-		network, containerID, ifname string
-		want                         bool
+		other Owner
+		want  bool
 	}{
-		{o, "n", "c", "eth0", true},
-		{o, "m", "c", "eth0", false},
-		{o, "n", "d", "eth0", false},
-		{o, "n", "c", "net1", false},
-		{Owner{Kind: OwnerCLI}, "", "", "", false},
+		{Owner{Network: "n", ContainerID: "c", Ifname: "eth0"}, true},
+		{Owner{Network: "m", ContainerID: "c", Ifname: "eth0"}, false},
+		{Owner{Network: "n", ContainerID: "d", Ifname: "eth0"}, false},
+		{Owner{Network: "n", ContainerID: "c", Ifname: "net1"}, false},
+		{Owner{Kind: OwnerCLI, Network: "n", ContainerID: "c", Ifname: "eth0"}, false},
 	} {
-		if got := tt.owner.IsAttachment(tt.network, tt.containerID, tt.ifname); got != tt.want {
-			t.Errorf("%+v is %s %s %s: %t; want %t", tt.owner, tt.network, tt.containerID, tt.ifname, got, tt.want)
+		if got := o.Same(tt.other); got != tt.want {
+			t.Errorf("%+v same as %+v: %t; want %t", o, tt.other, got, tt.want)
 		}
 	}
 }

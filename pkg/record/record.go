@@ -51,8 +51,8 @@ type State struct {
 	ProgramID uint32 `json:"programID"`
 	// Requested is what a configuration asked for.
 	Requested Requested `json:"requested"`
-	// Mode is the mode taken, auto only in a pending state; ModeWhy says why, where it is not
-	// the one to be expected: generic under auto.
+	// Mode is the mode taken, auto only in a pending state; ModeWhy says why,
+	// where it is not the one to be expected: generic under auto.
 	Mode    chain.Mode `json:"mode"`
 	ModeWhy string     `json:"modeWhy,omitempty"`
 	// Attach is link or netlink, never auto.
