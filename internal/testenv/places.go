@@ -12,6 +12,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 // furniture is what the first chain on a node brings and no chain takes away: the
@@ -83,7 +84,8 @@ func netnsTraces(found map[trace]bool, spaces map[string]string) error {
 }
 
 func attachedTraces(found map[trace]bool, name string, ns netns.NsHandle) error {
-	handle, err := netlink.NewHandleAt(ns)
+	// Without a family it wants all of them, and a kernel need not have XFRM.
+	handle, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
 	}
