@@ -4,6 +4,7 @@ package object
 
 import (
 	"bytes"
+	_ "crypto/sha256" // for package digest
 	"errors"
 	"fmt"
 

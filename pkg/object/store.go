@@ -158,9 +158,6 @@ func (s Store) get(d digest.Digest) (*Object, error) {
 	if err := d.Validate(); err != nil {
 		return nil, err
 	}
-	if d.Algorithm() != digest.SHA256 {
-		return nil, fmt.Errorf("objects are kept by %s", digest.SHA256)
-	}
 	f, err := os.Open(s.blobPath(d))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the store does not have it: %w", err)
