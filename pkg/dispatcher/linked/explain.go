@@ -19,12 +19,12 @@ const tellingLines = 12
 
 // explain finds out why a chain does not load, by loading its members one by one
 // with the maps that are there already. It returns err where that tells no more.
-func explain(ctx context.Context, members []dispatcher.Member, maps map[string]map[string]*ebpf.Map, opts dispatcher.Options, err error) error {
+func explain(ctx context.Context, members []dispatcher.Member, built *dispatcher.Built, opts dispatcher.Options, err error) error {
 	for i := range members {
 		if ctx.Err() != nil {
 			return errors.Join(ctx.Err(), err)
 		}
-		if alone := explainMember(members[i:i+1], maps, opts); alone != nil {
+		if alone := explainMember(members[i:i+1], built, opts); alone != nil {
 			return alone
 		}
 	}
@@ -40,9 +40,9 @@ func explain(ctx context.Context, members []dispatcher.Member, maps map[string]m
 
 // explainMember loads a member as a chain of its own, and if that fails as the
 // program it is. It returns nil for a member that makes a chain.
-func explainMember(member []dispatcher.Member, maps map[string]map[string]*ebpf.Map, opts dispatcher.Options) error {
+func explainMember(member []dispatcher.Member, built *dispatcher.Built, opts dispatcher.Options) error {
 	m := &member[0]
-	spec, err := link(member, maps, nil, opts)
+	spec, err := assemble(member, built, opts)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func explainMember(member []dispatcher.Member, maps map[string]map[string]*ebpf.
 	}
 	plain := m.Spec.Programs[m.Function].Copy()
 	plain.Ifindex = spec.Ifindex
-	if err := associate(plain.Instructions, maps[m.Name]); err != nil {
+	if err := associate(plain.Instructions, built.Maps[m.Name]); err != nil {
 		return fmt.Errorf("member %q: %w", m.Name, err)
 	}
 	if err := tryLoad(plain); err != nil {

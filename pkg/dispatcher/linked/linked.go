@@ -34,42 +34,46 @@ func (linker) Kind() chain.Dispatcher { return chain.DispatcherLinked }
 func (linker) MaxMembers() int { return MaxMembers }
 
 // Build implements [dispatcher.Dispatcher].
-func (linker) Build(ctx context.Context, members []dispatcher.Member, opts dispatcher.Options) (_ *dispatcher.Built, err error) {
+func (linker) Build(ctx context.Context, members []dispatcher.Member, opts dispatcher.Options) (*dispatcher.Built, error) {
 	members = slices.Clone(members)
 	slices.SortFunc(members, func(a, b dispatcher.Member) int { return chain.Compare(a.Member, b.Member) })
 	if err := check(members, opts); err != nil {
 		return nil, err
 	}
 	built := &dispatcher.Built{Maps: make(map[string]map[string]*ebpf.Map, len(members)), Frags: allFrags(members)}
-	defer func() {
-		if err != nil {
-			err = errors.Join(permission(err), built.Close())
-		}
-	}()
+	if err := fill(ctx, built, members, opts); err != nil {
+		return nil, errors.Join(permission(err), built.Close())
+	}
+	return built, nil
+}
+
+// fill makes the maps and the program of a chain. What it made before an error is in
+// built.
+func fill(ctx context.Context, built *dispatcher.Built, members []dispatcher.Member, opts dispatcher.Options) (err error) {
 	for i := range members {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
 		m := &members[i]
 		if built.Maps[m.Name], err = makeMaps(m); err != nil {
-			return nil, fmt.Errorf("making the maps of member %q: %w", m.Name, err)
+			return fmt.Errorf("making the maps of member %q: %w", m.Name, err)
 		}
 	}
 	if opts.Counters {
 		if built.Counters, err = ebpf.NewMap(dispatcher.CountersSpec(len(members))); err != nil {
-			return nil, fmt.Errorf("making the counters: %w", err)
+			return fmt.Errorf("making the counters: %w", err)
 		}
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
 	built.Program, err = load(ctx, members, built, opts)
-	return built, err
+	return err
 }
 
 // load links and loads the chain, and finds out whose fault it is when that fails.
 func load(ctx context.Context, members []dispatcher.Member, built *dispatcher.Built, opts dispatcher.Options) (*ebpf.Program, error) {
-	spec, err := link(members, built.Maps, built.Counters, opts)
+	spec, err := assemble(members, built, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +81,7 @@ func load(ctx context.Context, members []dispatcher.Member, built *dispatcher.Bu
 	if err == nil || errors.Is(permission(err), dispatcher.ErrNotPermitted) {
 		return program, err
 	}
-	return nil, explain(ctx, members, built.Maps, opts, err)
+	return nil, explain(ctx, members, built, opts, err)
 }
 
 // permission puts ErrNotPermitted around EPERM that is not the verifier's. The

@@ -13,17 +13,17 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 )
 
-// link returns the whole chain as one program: the dispatcher first, then every
-// member with its functions.
-func link(members []dispatcher.Member, maps map[string]map[string]*ebpf.Map, counters *ebpf.Map, opts dispatcher.Options) (*ebpf.ProgramSpec, error) {
-	insns := dispatch(members, counters)
+// assemble returns the whole chain as one program that uses the maps of built: the
+// dispatcher first, then every member with its functions.
+func assemble(members []dispatcher.Member, built *dispatcher.Built, opts dispatcher.Options) (*ebpf.ProgramSpec, error) {
+	insns := dispatch(members, built.Counters)
 	for i := range members {
 		m := &members[i]
-		linked, err := relocate(m, maps[m.Name])
+		own, err := relocate(m, built.Maps[m.Name])
 		if err != nil {
 			return nil, fmt.Errorf("linking member %q: %w", m.Name, err)
 		}
-		insns = append(insns, linked...)
+		insns = append(insns, own...)
 	}
 	first := members[0].Spec.Programs[members[0].Function]
 	spec := &ebpf.ProgramSpec{
