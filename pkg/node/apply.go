@@ -191,12 +191,9 @@ func (t *tenure) planWith(a *Attachment, want []wanted) (plan, error) {
 		return plan{}, err
 	}
 	p.members = append(p.members, want...)
-	p.owners = append(p.owners, owner)
 	p.network = a.Network
-	p.settings = record.Settings{
-		Requested: record.Requested{Mode: a.Mode, Attach: a.Attach, Dispatcher: a.Dispatcher},
-		Counters:  a.Counters,
-	}
+	p.requested = record.Requested{Mode: a.Mode, Attach: a.Attach, Dispatcher: a.Dispatcher}
+	p.counters = a.Counters
 	members := make([]chain.Member, 0, len(p.members))
 	for _, w := range p.members {
 		members = append(members, w.Member.Member)
@@ -209,25 +206,19 @@ func (t *tenure) planWith(a *Attachment, want []wanted) (plan, error) {
 }
 
 // planWithout is the chain that runs, without what belongs to the owner. Its
-// members are rebuilt from the record and the store; the owners are right even
-// where that fails.
+// members are rebuilt from the record and the store.
 func (t *tenure) planWithout(owner record.Owner) (plan, error) {
 	if t.rec.State == nil {
 		return plan{}, nil
 	}
-	p := plan{settings: t.rec.State.Settings}
-	for _, o := range t.rec.State.Owners {
-		if !o.Same(owner) {
-			p.owners = append(p.owners, o)
-		}
-	}
+	p := plan{requested: t.rec.State.Requested, counters: t.rec.State.Counters}
 	for _, m := range t.rec.State.Members {
 		if m.Owner.Same(owner) {
 			continue
 		}
 		w, err := t.node.rebuild(m)
 		if err != nil {
-			return p, err
+			return plan{}, err
 		}
 		p.members = append(p.members, w)
 	}
@@ -241,8 +232,8 @@ func (t *tenure) has(p plan) (bool, error) {
 	if s == nil {
 		return false, nil
 	}
-	planned := record.State{Settings: p.settings, Owners: p.owners, Members: p.sorted()}
-	running := record.State{Settings: s.Settings, Owners: s.Owners, Members: slices.Clone(s.Members)}
+	planned := record.State{Requested: p.requested, Counters: p.counters, Members: p.sorted()}
+	running := record.State{Requested: s.Requested, Counters: s.Counters, Members: slices.Clone(s.Members)}
 	for i := range running.Members {
 		running.Members[i].Pins = nil
 	}

@@ -39,7 +39,7 @@ func (n *Node) attachment(ctx context.Context, network, containerID, ifname stri
 
 func hasOwner(rec *record.Record, owner record.Owner) bool {
 	for _, s := range []*record.State{rec.State, rec.Pending} {
-		if s != nil && slices.ContainsFunc(s.Owners, owner.Same) {
+		if s != nil && slices.ContainsFunc(s.Owners(), owner.Same) {
 			return true
 		}
 	}

@@ -20,9 +20,9 @@ import (
 
 // plan is the chain that an interface is to have.
 type plan struct {
-	members  []wanted
-	owners   []record.Owner
-	settings record.Settings
+	members   []wanted
+	requested record.Requested
+	counters  bool
 	// network names the folder of the node-scoped maps.
 	network string
 }
@@ -66,8 +66,8 @@ func (t *tenure) change(ctx context.Context, p plan) error {
 // next is the generation to come, before it is known which program it runs.
 func (t *tenure) next(p plan) (*record.State, error) {
 	s := &record.State{
-		Generation: t.generation() + 1, Settings: p.settings, Owners: p.owners, Members: p.sorted(),
-		Mode: p.settings.Requested.Mode, Attach: p.settings.Requested.Attach,
+		Generation: t.generation() + 1, Requested: p.requested, Counters: p.counters, Members: p.sorted(),
+		Mode: p.requested.Mode, Attach: p.requested.Attach,
 	}
 	if s.Attach == chain.AttachAuto {
 		s.Attach = chain.AttachLink
@@ -87,7 +87,7 @@ func (t *tenure) keepHook(s *record.State) error {
 		s.Attach = old.Attach
 	}
 	if s.Requested.Mode == chain.ModeAuto {
-		s.Mode, s.ModeReason = old.Mode, old.ModeReason
+		s.Mode, s.ModeWhy = old.Mode, old.ModeWhy
 	}
 	if s.Attach != old.Attach || s.Mode != old.Mode {
 		return fmt.Errorf("%w: the chain is attached by %s in mode %s, and %s in mode %s is asked for, which would take an instant without a chain; remove the interface's attachments first",
@@ -98,11 +98,11 @@ func (t *tenure) keepHook(s *record.State) error {
 
 // build makes the new dispatcher whole, with the maps that members keep.
 func (t *tenure) build(ctx context.Context, p plan, next *record.State, shared *sharedMaps) (*dispatcher.Built, error) {
-	d, reason, err := choose(p.settings.Requested.Dispatcher)
+	d, reason, err := choose(p.requested.Dispatcher)
 	if err != nil {
 		return nil, err
 	}
-	next.Dispatcher, next.DispatcherReason = d.Kind(), reason
+	next.Dispatcher, next.DispatcherWhy = d.Kind(), reason
 	members := make([]dispatcher.Member, 0, len(p.members))
 	for _, w := range p.members {
 		kept, err := t.keptMaps(w.Member)
@@ -117,11 +117,18 @@ func (t *tenure) build(ctx context.Context, p plan, next *record.State, shared *
 		maps.Copy(given, shared.byMember[w.Name])
 		members = append(members, dispatcher.Member{Member: w.Member.Member, Spec: w.program.Spec, Maps: given})
 	}
-	opts := dispatcher.Options{Counters: p.settings.Counters}
-	if p.settings.Requested.Mode == chain.ModeOffload {
-		opts.Ifindex = t.iface.Index
+	opts := dispatcher.Options{Counters: p.counters}
+	if next.Mode != chain.ModeOffload {
+		return d.Build(ctx, members, opts)
 	}
-	return d.Build(ctx, members, opts)
+	opts.Ifindex = t.iface.Index
+	built, err := d.Build(ctx, members, opts)
+	if err != nil {
+		// A program for hardware is refused as it is loaded, and no log tells
+		// whether the interface or the program is at fault.
+		return nil, fmt.Errorf("%w: %s does not run this chain in hardware (%v); use mode auto, native or generic", netdev.ErrUnsupported, t.iface.Name, err)
+	}
+	return built, nil
 }
 
 func closeMaps(opened map[string]*ebpf.Map) {
@@ -133,14 +140,8 @@ func closeMaps(opened map[string]*ebpf.Map) {
 // install records the new generation, stages its pins, swaps it in and makes it
 // final.
 func (t *tenure) install(ctx context.Context, built *dispatcher.Built, next *record.State) error {
-	info, err := built.Program.Info()
-	if err != nil {
-		return fmt.Errorf("read the id of the new program: %w", err)
-	}
-	id, _ := info.ID()
-	next.ProgramID = uint32(id)
-	for i, m := range next.Members {
-		next.Members[i].Pins = slices.Sorted(maps.Keys(built.Maps[m.Name]))
+	if err := t.describe(built, next); err != nil {
+		return err
 	}
 	t.rec.Pending = next
 	// Dies here: the next tenure finds that the kernel does not run the pending
@@ -152,6 +153,20 @@ func (t *tenure) install(ctx context.Context, built *dispatcher.Built, next *rec
 		return errors.Join(err, t.drop())
 	}
 	return t.commit(*next)
+}
+
+// describe fills in what is known of a generation once it is loaded.
+func (t *tenure) describe(built *dispatcher.Built, next *record.State) error {
+	info, err := built.Program.Info()
+	if err != nil {
+		return fmt.Errorf("read the id of the new program: %w", err)
+	}
+	id, _ := info.ID()
+	next.ProgramID = uint32(id)
+	for i, m := range next.Members {
+		next.Members[i].Pins = slices.Sorted(maps.Keys(built.Maps[m.Name]))
+	}
+	return nil
 }
 
 func (t *tenure) stageAndSwap(ctx context.Context, built *dispatcher.Built, next *record.State) error {
@@ -194,7 +209,7 @@ func (t *tenure) swap(built *dispatcher.Built, next *record.State) error {
 // runningNetlink opens the program that the chain has on the interface by
 // netlink; nil where it has none there.
 func (t *tenure) runningNetlink() (*ebpf.Program, error) {
-	if t.rec.State == nil || t.rec.State.Attach != chain.AttachNetlink {
+	if t.rec == nil || t.rec.State == nil || t.rec.State.Attach != chain.AttachNetlink {
 		return nil, nil
 	}
 	attached, err := t.attached()
@@ -211,7 +226,7 @@ func (t *tenure) attach(built *dispatcher.Built, next *record.State) error {
 	o := netdev.AttachOptions{Program: built.Program, Mode: next.Requested.Mode, Frags: built.Frags}
 	if next.Attach == chain.AttachNetlink {
 		placed, err := t.iface.AttachNetlink(o)
-		next.Mode, next.ModeReason = placed.Mode, placed.Why
+		next.Mode, next.ModeWhy = placed.Mode, placed.Why
 		return err
 	}
 	l, placed, err := t.iface.AttachLink(o)
@@ -219,6 +234,6 @@ func (t *tenure) attach(built *dispatcher.Built, next *record.State) error {
 		return err
 	}
 	defer l.Close()
-	next.Mode, next.ModeReason = placed.Mode, placed.Why
+	next.Mode, next.ModeWhy = placed.Mode, placed.Why
 	return t.lock.PinLink(l)
 }

@@ -81,9 +81,9 @@ func shown(rec *record.Record) Chain {
 	s := rec.State
 	c := Chain{
 		Key: rec.Key, Interface: rec.Interface, Ifindex: rec.Key.Ifindex, NetNS: rec.NetNS, Side: rec.Side,
-		Mode: s.Mode, ModeReason: s.ModeReason, Attach: s.Attach,
-		Dispatcher: s.Dispatcher, DispatcherReason: s.DispatcherReason,
-		Generation: s.Generation, Owners: s.Owners, Members: make([]ChainMember, len(s.Members)),
+		Mode: s.Mode, ModeReason: s.ModeWhy, Attach: s.Attach,
+		Dispatcher: s.Dispatcher, DispatcherReason: s.DispatcherWhy,
+		Generation: s.Generation, Owners: s.Owners(), Members: make([]ChainMember, len(s.Members)),
 	}
 	for i, m := range s.Members {
 		c.Members[i] = ChainMember{Member: m.Member, Position: i}

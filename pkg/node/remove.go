@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
@@ -56,7 +57,7 @@ func (t *tenure) leave(ctx context.Context, owner record.Owner) error {
 	if t.rec == nil {
 		return t.leaveUnrecorded(owner)
 	}
-	if t.rec.State == nil || t.iface == nil || onlyOwner(t.rec.State.Owners, owner) {
+	if t.rec.State == nil || t.iface == nil || onlyOwner(t.rec.State.Owners(), owner) {
 		return t.remove()
 	}
 	if !hasOwner(t.rec, owner) {
@@ -70,9 +71,21 @@ func (t *tenure) leave(ctx context.Context, owner record.Owner) error {
 		return err
 	}
 	// The others' members cannot be built again, and no retry will mend that. The
-	// chain goes on as it is, and goes with its last owner.
+	// chain goes on as it is, in the hands of those who are left, and with the last
+	// of them it goes.
 	slog.WarnContext(ctx, "a chain keeps the members of an owner that left, as it cannot be rebuilt without them", "chain", t.rec.Key.String(), "error", err)
-	t.rec.State.Owners = p.owners
+	return t.bequeath(owner)
+}
+
+// bequeath gives an owner's members to one of the others.
+func (t *tenure) bequeath(owner record.Owner) error {
+	members := t.rec.State.Members
+	heir := slices.IndexFunc(members, func(m record.Member) bool { return !m.Owner.Same(owner) })
+	for i, m := range members {
+		if m.Owner.Same(owner) {
+			members[i].Owner = members[heir].Owner
+		}
+	}
 	return t.node.Records.Save(t.lock, t.rec)
 }
 

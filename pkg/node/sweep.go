@@ -102,7 +102,7 @@ func (t *tenure) owners() []record.Owner {
 	if t.rec == nil || t.rec.State == nil {
 		return nil
 	}
-	return t.rec.State.Owners
+	return t.rec.State.Owners()
 }
 
 // forgetDead removes the indexes of attachments of which no chain is left.

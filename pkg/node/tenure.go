@@ -207,21 +207,34 @@ func (t *tenure) remove() error {
 	return t.lock.Unlock()
 }
 
-// detach takes a netlink-attached program off. One that is attached by a
-// bpf_link goes with the link's pin, so that it is never off while the pin says
-// that it is on.
+// detach takes the chain off its interface before anything says that it is off:
+// the kernel takes a link that only loses its pin down some milliseconds later,
+// and the next ADD would meet it. A death right after it leaves a chain that is
+// recorded and does not run, which the next tenure removes or puts back.
 func (t *tenure) detach() error {
-	if t.rec == nil || t.rec.State == nil || t.rec.State.Attach != chain.AttachNetlink {
-		return nil
+	l, err := t.lock.OpenLink()
+	if errors.Is(err, fs.ErrNotExist) {
+		return t.detachNetlink()
 	}
-	attached, err := t.attached()
-	if err != nil || attached.ProgramID != ebpf.ProgramID(t.rec.State.ProgramID) {
+	if err != nil {
 		return err
 	}
-	program, err := ebpf.NewProgramFromID(attached.ProgramID)
-	if err != nil {
-		return fmt.Errorf("open program %d to detach it: %w", attached.ProgramID, err)
+	defer l.Close()
+	if err := l.Detach(); err != nil {
+		return fmt.Errorf("detach the chain's link: %w", err)
+	}
+	return nil
+}
+
+func (t *tenure) detachNetlink() error {
+	program, err := t.runningNetlink()
+	if program == nil || err != nil {
+		return err
 	}
 	defer program.Close()
-	return t.iface.DetachNetlink(program, attached.Mode)
+	err = t.iface.DetachNetlink(program, t.rec.State.Mode)
+	if errors.Is(err, netdev.ErrBusy) || errors.Is(err, netdev.ErrNoInterface) {
+		return nil // taken off by others, or gone, since
+	}
+	return err
 }
