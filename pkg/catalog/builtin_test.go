@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package catalog
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+func TestBuiltins(t *testing.T) {
+	if diff := cmp.Diff([]string{"acl", "count", "drop", "pass"}, Builtins()); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+	for _, name := range Builtins() {
+		t.Run(name, func(t *testing.T) {
+			e, err := Builtin(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := chain.CheckName(e.Name); err != nil || e.Name != name {
+				t.Errorf("name %q: %v", e.Name, err)
+			}
+			spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(e.Content))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := spec.Programs[e.Function]
+			if p == nil || p.Type != ebpf.XDP {
+				t.Fatalf("function %q is no XDP program of the object", e.Function)
+			}
+			for _, list := range e.Lists {
+				if spec.Maps[list] == nil {
+					t.Errorf("the object has no map %q", list)
+				}
+			}
+			for global := range e.Globals {
+				if spec.Variables[global] == nil {
+					t.Errorf("the object has no variable %q", global)
+				}
+			}
+		})
+	}
+}
+
+// Every program of package bpf has an entry.
+func TestBuiltinsAreThoseOfTheSources(t *testing.T) {
+	sources, err := filepath.Glob("../../bpf/*/*.c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, source := range sources {
+		names = append(names, strings.TrimSuffix(filepath.Base(source), ".c"))
+	}
+	slices.Sort(names)
+	if diff := cmp.Diff(names, Builtins()); diff != "" {
+		t.Errorf("names (-sources +entries):\n%s", diff)
+	}
+}
+
+func TestBuiltinReturnsTheCommittedObject(t *testing.T) {
+	want, err := os.ReadFile("../../bpf/acl/acl.o")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed, err := Builtin("acl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A caller that spoils its entry spoils nobody else's.
+	changed.Content[0], *changed.Priority, changed.Lists[0] = 0, 99, "spoiled"
+	got, err := Builtin("acl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Content, want) || *got.Priority != 20 || got.Lists[0] != "rules" {
+		t.Errorf("priority %d, lists %v, content equal: %v", *got.Priority, got.Lists, bytes.Equal(got.Content, want))
+	}
+}
+
+func TestUnknownName(t *testing.T) {
+	for _, name := range []string{"", "ACL", "acl ", "../acl", "include"} {
+		_, err := Builtin(name)
+		if !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "acl, count, drop, pass") {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
