@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cnitool
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
+)
+
+// refusal is an ADD that must fail with a code, must say some words, and must
+// leave nothing.
+type refusal struct {
+	name  string
+	conf  func(p *pod) any
+	code  uint
+	words []string
+}
+
+func (r refusal) run(t *testing.T, p *pod) {
+	t.Helper()
+	_, err := p.call(t, "ADD", r.conf(p))
+	if err == nil {
+		p.must(t, "DEL", entry(nil)) // so that the other tests are not to blame
+		t.Fatalf("ADD succeeded, want code %d", r.code)
+	}
+	t.Log(describe(err))
+	wantError(t, "ADD", err, r.code, r.words...)
+	if left := records(t); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+	if sides := p.sides(t); sides != nil {
+		t.Errorf("a chain is left on %v", sides)
+	}
+}
+
+// with is a refusal over fields of the configuration, beside a program that is all
+// right.
+func with(name string, more fields, code uint, words ...string) refusal {
+	return refusal{name, func(p *pod) any { return p.chained(more, fields{"name": "pass"}) }, code, words}
+}
+
+// program is a refusal over one program, listed behind one that is all right.
+func program(name string, member fields, code uint, words ...string) refusal {
+	return refusal{name, func(p *pod) any { return p.chained(nil, fields{"name": "pass"}, member) }, code, words}
+}
+
+func raw(name, content string, code uint, words ...string) refusal {
+	return refusal{name, func(*pod) any { return []byte(content) }, code, words}
+}
+
+func TestBadConfiguration(t *testing.T) {
+	tests := []refusal{
+		raw("nothing", "", 6),
+		raw("not JSON", `{"cniVersion": "1.0.0", "name": "podnet", "type": "xdp-chain"`, 6),
+		raw("no object", `[]`, 6),
+		raw("field twice", `{"cniVersion": "1.0.0", "name": "podnet", "type": "xdp-chain", "side": "pod", "side": "host"}`, 7, "side", "twice"),
+		with("no prevResult", fields{"prevResult": nil}, 7, "prevResult", "chained"),
+		with("prevResult null", fields{"prevResult": (*int)(nil)}, 7, "prevResult"),
+		with("prevResult of a wrong type", fields{"prevResult": "none"}, 7, "prevResult"),
+		with("prevResult without interfaces", fields{"prevResult": fields{"cniVersion": "1.0.0"}}, 7, "eth0"),
+
+		with("unknown field", fields{"sides": "pod"}, 7, "sides", `"side"`),
+		with("field in other case", fields{"Side": "pod"}, 7, "Side"),
+		with("side's type", fields{"side": 7}, 7, "side", "7"),
+		with("side's name", fields{"side": "both"}, 7, "both", "pod", "host"),
+		with("mode's type", fields{"mode": true}, 7, "mode"),
+		with("mode's name", fields{"mode": "skb"}, 7, "skb", "native", "generic", "offload"),
+		with("dispatcher's type", fields{"dispatcher": []int{1}}, 7, "dispatcher"),
+		with("dispatcher's name", fields{"dispatcher": "tail"}, 7, "tail", "linked"),
+		with("attach's type", fields{"attach": 1.5}, 7, "attach"),
+		with("attach's name", fields{"attach": "tc"}, 7, "tc", "link", "netlink"),
+		with("counters' type", fields{"counters": "yes"}, 7, "counters", "true or false"),
+		with("programs' type", fields{"programs": fields{"name": "pass"}}, 7, "programs", "list"),
+		with("program's type", fields{"programs": []string{"pass"}}, 7, "programs[0]"),
+		with("namespaces' type", fields{"namespaces": []string{"shop"}}, 7, "namespaces"),
+		with("namespaces' unknown field", fields{"namespaces": fields{"only": []string{}}}, 7, "namespaces.only"),
+		with("namespaces.include's type", fields{"namespaces": fields{"include": "shop"}}, 7, "namespaces.include"),
+		with("logFile's type", fields{"logFile": 1}, 7, "logFile"),
+		with("logFile relative", fields{"logFile": "xdp.log"}, 7, "logFile", "absolute"),
+		with("logLevel's type", fields{"logLevel": 1}, 7, "logLevel"),
+		with("logLevel's name", fields{"logLevel": "loud"}, 7, "loud", "debug"),
+
+		program("no name", fields{"object": "/a.o"}, 7, "programs[1].name"),
+		program("name's type", fields{"name": 1}, 7, "programs[1].name"),
+		program("name's characters", fields{"name": "My_Prog"}, 7, "programs[1].name", "My_Prog"),
+		program("name's length", fields{"name": strings.Repeat("n", 64)}, 7, "programs[1].name", "63"),
+		program("name twice", fields{"name": "pass"}, 7, "programs[1].name", "pass"),
+		program("unknown field", fields{"name": "drop", "prio": 1}, 7, "programs[1].prio"),
+		program("priority's type", fields{"name": "drop", "priority": "first"}, 7, "programs[1].priority"),
+		program("priority's fraction", fields{"name": "drop", "priority": 1.5}, 7, "programs[1].priority"),
+		program("priority negative", fields{"name": "drop", "priority": -1}, 7, "programs[1]", "-1"),
+		program("priority too large", fields{"name": "drop", "priority": 1 << 31}, 7, "programs[1]", "2147483648"),
+		program("proceedOn's type", fields{"name": "drop", "proceedOn": "pass"}, 7, "programs[1].proceedOn"),
+		program("proceedOn's name", fields{"name": "drop", "proceedOn": []string{"pass", "accept"}}, 7, "programs[1].proceedOn", "accept"),
+		program("side's name", fields{"name": "drop", "side": "peer"}, 7, "programs[1].side", "peer"),
+		program("object relative", fields{"name": "mine", "object": "mine.o"}, 7, "programs[1]", "absolute"),
+		program("object's type", fields{"name": "mine", "object": 1}, 7, "programs[1].object"),
+		program("function's type", fields{"name": "drop", "function": 1}, 7, "programs[1].function"),
+		program("globals' type", fields{"name": "drop", "globals": []int{}}, 7, "programs[1].globals"),
+		program("maps' type", fields{"name": "acl", "maps": "none"}, 7, "programs[1].maps"),
+		program("map's unknown field", fields{"name": "acl", "maps": fields{"rules": fields{"size": 1}}}, 7, "programs[1].maps.rules.size"),
+		program("map's scope", fields{"name": "acl", "maps": fields{"rules": fields{"scope": "host"}}}, 7, "programs[1].maps.rules.scope", "host"),
+		program("map pinned and sized", fields{"name": "acl", "maps": fields{"rules": fields{"pinned": "/sys/fs/bpf/rules", "maxEntries": 1}}}, 7, "programs[1]", "pinned"),
+		program("map's maxEntries negative", fields{"name": "acl", "maps": fields{"rules": fields{"maxEntries": -1}}}, 7, "programs[1].maps.rules.maxEntries"),
+		program("entry without value", fields{"name": "acl", "maps": fields{"rules": fields{"entries": []fields{{"key": 1}}}}}, 7, "programs[1].maps.rules.entries[0]"),
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			testenv.NoLeaks(t)
+			tt.run(t, wiredPod(t, 0))
+		})
+	}
+}
+
+// 64 members are a chain, 65 are too many.
+func TestTooManyMembers(t *testing.T) {
+	testenv.NoLeaks(t)
+	p := wiredPod(t, 0)
+	members := manyOf("pass", copyOf(t, "../../bpf/pass/pass.o"), 65)
+	conf := p.chained(nil, members[:64]...)
+	p.must(t, "ADD", conf)
+	if got := len(p.chainOn(t, "pod").Members); got != 64 {
+		t.Errorf("%d members, want 64", got)
+	}
+	p.must(t, "DEL", conf)
+	refusal{"65", func(p *pod) any { return p.chained(nil, members...) }, 104, []string{"65", "64"}}.run(t, p)
+}
+
+// The kernel takes 64 maps in a program: each of these members has one, and the
+// counters are one more.
+func TestTooManyMaps(t *testing.T) {
+	testenv.NoLeaks(t)
+	p := wiredPod(t, 0)
+	members := manyOf("first", object(t, "two.o"), 64)
+	conf := p.chained(fields{"counters": false}, members...)
+	p.must(t, "ADD", conf)
+	p.must(t, "DEL", conf)
+	refusal{"65", func(p *pod) any { return p.chained(nil, members...) }, 104, []string{"maps", "65", "64"}}.run(t, p)
+}
+
+// manyOf makes members of different names of one function.
+func manyOf(function, object string, count int) []fields {
+	var members []fields
+	for i := range count {
+		members = append(members, fields{"name": fmt.Sprintf("member-%d", i), "object": object, "function": function})
+	}
+	return members
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cnitool
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
+)
+
+// Two hundred pods one after another, each namespace gone before its DEL, so that
+// the kernel gives the next one the inode and the interface index of the last.
+func TestTwoHundredPodsInARow(t *testing.T) {
+	testenv.NoLeaks(t)
+	const pods = 200
+	r := newLibcni(t, pluginList(t, "ptp", "1.1.0", families[0], ours(nil, fields{"name": "count"}, closing(60), fields{"name": "pass", "side": "host"})))
+	inodes := make(map[uint64]bool)
+	for i := range pods {
+		p := newPod(t)
+		inodes[inode(t, p.netns)] = true
+		if err := r.add(p); err != nil {
+			t.Fatalf("ADD of pod %d: %s", i, describe(err))
+		}
+		for side, on := range map[string]xdp{"pod": p.podXDP(t), "host": hostXDP(t, p.hostEnd(t))} {
+			if on.program == 0 || on.mode != nl.XDP_ATTACHED_DRV {
+				t.Fatalf("pod %d has %+v on side %s, want a native chain", i, on, side)
+			}
+		}
+		testenv.RemoveNetNS(t, p.netns)
+		p.netns = ""
+		if err := r.del(p); err != nil {
+			t.Fatalf("DEL of pod %d: %s", i, describe(err))
+		}
+		if left := records(t); len(left) != 0 {
+			t.Fatalf("left after pod %d: %v", i, left)
+		}
+	}
+	if len(inodes) == pods {
+		t.Log("no inode of a namespace came again, so this run has not tried that")
+	}
+}
+
+func inode(t *testing.T, path string) uint64 {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		t.Fatal(err)
+	}
+	return st.Ino
+}
+
+// Eight pods at once, made and removed by eight processes each.
+func TestEightPodsAtOnce(t *testing.T) {
+	for _, first := range []string{"bridge", "ptp"} {
+		t.Run(first, func(t *testing.T) {
+			testenv.NoLeaks(t)
+			r := newLibcni(t, pluginList(t, first, "1.1.0", families[0], ours(nil, fields{"name": "count"}, closing(60), fields{"name": "pass", "side": "host"})))
+			var pods [8]*pod
+			for i := range pods {
+				pods[i] = newPod(t)
+			}
+			t.Cleanup(func() {
+				if err := atOnce(pods[:], r.del); err != nil {
+					t.Errorf("DEL at the end: %s", describe(err))
+				}
+			})
+			if err := atOnce(pods[:], r.add); err != nil {
+				t.Fatalf("ADD: %s", describe(err))
+			}
+			if err := atOnce(pods[:], r.check); err != nil {
+				t.Errorf("CHECK: %s", describe(err))
+			}
+			if got := len(chains(t)); got != 2*len(pods) {
+				t.Errorf("%d chains are listed, want %d", got, 2*len(pods))
+			}
+			if err := atOnce(pods[:], r.del); err != nil {
+				t.Errorf("DEL: %s", describe(err))
+			}
+			if left := records(t); len(left) != 0 {
+				t.Errorf("left: %v", left)
+			}
+		})
+	}
+}
+
+// Eight ADDs of one pod at once, as an impatient runtime may send them, make one
+// chain; eight DELs take it away.
+func TestOnePodEightTimesAtOnce(t *testing.T) {
+	testenv.NoLeaks(t)
+	p := wiredPod(t, 0)
+	conf := p.chained(nil, fields{"name": "count"}, closing(60))
+	same := make([]*pod, 8)
+	for i := range same {
+		same[i] = p
+	}
+	for round := range 5 {
+		verb := func(verb string) func(*pod) error {
+			return func(p *pod) error {
+				if _, err := p.call(t, verb, conf); err != nil {
+					return err
+				}
+				return nil
+			}
+		}
+		if err := atOnce(same, verb("ADD")); err != nil {
+			t.Fatalf("round %d: ADD: %s", round, describe(err))
+		}
+		p.must(t, "CHECK", conf)
+		if got := len(chains(t)); got != 1 {
+			t.Errorf("round %d: %d chains are listed, want 1", round, got)
+		}
+		if err := atOnce(same, verb("DEL")); err != nil {
+			t.Fatalf("round %d: DEL: %s", round, describe(err))
+		}
+		if left := records(t); len(left) != 0 {
+			t.Errorf("round %d left %v", round, left)
+		}
+	}
+}
+
+// atOnce calls f for each pod on a goroutine of its own and joins the errors.
+func atOnce(pods []*pod, f func(*pod) error) error {
+	errs := make([]error, len(pods))
+	var wg sync.WaitGroup
+	for i, p := range pods {
+		wg.Go(func() { errs[i] = f(p) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// records lists what is left of chains: pins and records, not the folders that
+// all chains share.
+func records(t *testing.T) (left []string) {
+	t.Helper()
+	for _, path := range append(glob(t, chainsDir+"/*"), tree(t, "/run/xdp-chain")...) {
+		if !strings.HasSuffix(path, "/") {
+			left = append(left, path)
+		}
+	}
+	return left
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cnitool holds the black-box suites of the plugin: the built binaries,
+// run by libcni, by cnitool and by hand, behind the real bridge and ptp plugins,
+// judged by what happens to real packets and by what is left when all is over. It
+// has tests alone.
+//
+// # Mechanism
+//
+// The tests build the plugin and xdpctl themselves, once, into the private /run of
+// testenv; the other plugins and cnitool come from .cache/bin, where
+// hack/cni-plugins.sh puts them in pinned versions. Suites about the pod's whole
+// life go through a runtime (libcni or cnitool) with a list of plugins; suites
+// about what the plugin does with one call give it a veth pair and a prevResult
+// written by hand, which is quicker and can be as wrong as wanted.
+//
+// # Invariants
+//
+// Nothing here imports the project's packages besides testenv: what a test knows
+// of the plugin is what its documentation promises. Every test begins with
+// testenv.NoLeaks.
+package cnitool
+
+//go:generate ../../bpf/compile.sh testdata/two.c testdata/two.o
+//go:generate ../../bpf/compile.sh testdata/classifier.c testdata/classifier.o
+//go:generate ../../bpf/compile.sh testdata/unchecked.c testdata/unchecked.o
