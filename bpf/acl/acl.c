@@ -39,8 +39,8 @@ struct acl_rule {
 	enum acl_action action;
 } __attribute__((aligned(8)));
 
-#define RULES_A_ROUND 16
-#define MAX_RULES (RULES_A_ROUND * RULES_A_ROUND)
+#define RULES_A_ROUND 4
+#define MAX_RULES 256
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -52,25 +52,36 @@ struct {
 /* What happens to a packet that no rule matches. */
 const volatile enum acl_action default_action = allow;
 
-/* A packet as the rules see it, but for its source, in one word: port, protocol, flags. */
+/* A packet as the rules see it, but for its source, in one word. */
 #define PROTOCOL_SHIFT 16
 #define HAS_PORT (1U << 24)
 #define LATER_FRAGMENT (1U << 25)
 
-/* Ones where a prefix of that length has its bits in the upper of two words. */
-static __always_inline __u64 prefix_mask(__u32 length)
+/*
+ * Without branches, by masks that are all ones or 0: in a loop the verifier
+ * follows each combination of them.
+ */
+static __always_inline __u64 ones_unless_zero(__u64 value)
 {
-	return length < 64 ? ~(~0ULL >> length) : ~0ULL;
+	__s64 negative = -(__s64)value;
+
+	/* Else clang makes a branch of it. */
+	barrier_var(negative);
+	return negative >> 63;
 }
 
 static __always_inline bool matches_source(const struct acl_source *source, __u64 high, __u64 low)
 {
 	const __be64 *addr = __builtin_assume_aligned(source->addr, 8);
 	__u32 length = source->prefixlen;
+	/* The word in which the prefix ends has its last length % 64 bits. */
+	__u64 last = ~0ULL << (-length & 63) & ones_unless_zero(length & 63);
+	__u64 has_high = ones_unless_zero(length >> 6);
+	__u64 has_low = ones_unless_zero(length >> 7);
 
-	if ((high ^ bpf_be64_to_cpu(addr[0])) & prefix_mask(length))
-		return false;
-	return length <= 64 || !((low ^ bpf_be64_to_cpu(addr[1])) & prefix_mask(length - 64));
+	high ^= bpf_be64_to_cpu(addr[0]);
+	low ^= bpf_be64_to_cpu(addr[1]);
+	return !((high & (last | has_high)) | (low & has_high & (last | has_low)));
 }
 
 static __always_inline bool matches_ports(const struct acl_rule *rule, __u32 packet)
@@ -91,6 +102,14 @@ static __always_inline bool matches_ports(const struct acl_rule *rule, __u32 pac
 	return packet & HAS_PORT && port >= first && port <= (last ?: first);
 }
 
+static __always_inline bool matches(const struct acl_rule *rule, __u64 high, __u64 low, __u32 packet)
+{
+	__u8 protocol = packet >> PROTOCOL_SHIFT;
+
+	return matches_source(&rule->source, high, low) &&
+	       (!rule->protocol || rule->protocol == protocol) && matches_ports(rule, packet);
+}
+
 static __always_inline bool is_unset(const struct acl_rule *rule)
 {
 	const __u64 *words = (const void *)rule;
@@ -106,38 +125,31 @@ static __always_inline __u32 default_decision(void)
 }
 
 /*
- * What one rule says. A global function of scalars is verified once (see
- * parse.h), and so is each of the two below: the verifier goes through one rule and
- * twice RULES_A_ROUND calls instead of MAX_RULES rules.
+ * What the RULES_A_ROUND rules from key on say. A global function of scalars is
+ * verified once (see parse.h), so that the verifier goes through one round of
+ * rules, not through MAX_RULES; a round a call is a compromise between its work
+ * and the price of calls, most of which is returning safe from speculation.
  */
-__noinline __u32 acl_rule_says(__u32 key, __u64 high, __u64 low, __u32 packet)
-{
-	const struct acl_rule *rule = bpf_map_lookup_elem(&rules, &key);
-	__u8 protocol = packet >> PROTOCOL_SHIFT;
-
-	/* The first unset rule ends the list. */
-	if (!rule || is_unset(rule))
-		return default_decision();
-	if ((rule->protocol && rule->protocol != protocol) ||
-	    !matches_source(&rule->source, high, low) || !matches_ports(rule, packet))
-		return NEXT_RULE;
-	/* One that only lacks its action denies. */
-	return rule->action == allow ? ALLOW : DENY;
-}
-
-/* What the RULES_A_ROUND rules from key on say. */
 __noinline __u32 acl_round_says(__u32 key, __u64 high, __u64 low, __u32 packet)
 {
-	for (int i = 0; i < RULES_A_ROUND; i++) {
-		__u32 decision = acl_rule_says(key + i, high, low, packet);
+	for (int i = 0; i < RULES_A_ROUND; i++, key++) {
+		const struct acl_rule *rule = bpf_map_lookup_elem(&rules, &key);
 
-		if (decision != NEXT_RULE)
-			return decision;
+		if (!rule)
+			return default_decision();
+		/*
+		 * The first unset rule ends the list. One that only lacks its action is a
+		 * mistake, and what its author meant to come of it unknown.
+		 */
+		if (rule->action == unset)
+			return is_unset(rule) ? default_decision() : DENY;
+		if (matches(rule, high, low, packet))
+			return rule->action == allow ? ALLOW : DENY;
 	}
 	return NEXT_RULE;
 }
 
-/* What all rules and the default say: an XDP verdict. */
+/* The verdict of all rules and the default. Several ways lead here, so it is global too. */
 __noinline int acl_says(__u64 high, __u64 low, __u32 packet)
 {
 	__u32 decision = NEXT_RULE;

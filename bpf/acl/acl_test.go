@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -75,10 +76,10 @@ func TestRules(t *testing.T) {
 		{"ports of a protocol that has none", allow, []rule{{Last: 65535, Action: deny}}, ipv4(x.ICMP, x.Message(8)), x.Pass},
 		{"another protocol", allow, []rule{{Protocol: x.UDP, Action: deny}}, tcp80, x.Pass},
 		{"ICMP", allow, []rule{{Protocol: x.ICMP, Action: deny}}, ipv4(x.ICMP, x.Message(8)), x.Drop},
-		{"a rule without an action denies", allow, []rule{{Source: net4}}, tcp80, x.Drop},
+		{"a rule without an action denies all from there on", allow, []rule{{Source: net6}}, tcp80, x.Drop},
+		{"a rule before one without an action", deny, []rule{{Source: net4, Action: allow}, {Source: net4}}, tcp80, x.Pass},
 		{"an unset rule ends the list", allow, []rule{{Source: net6, Action: deny}, {}, {Action: deny}}, tcp80, x.Pass},
-		{"the last rule of a round", allow, append(make16(rule{Source: net6, Action: deny})[:15], rule{Action: deny}), tcp80, x.Drop},
-		{"the first rule of the next", allow, append(make16(rule{Source: net6, Action: deny}), rule{Action: deny}), tcp80, x.Drop},
+		{"the last of all rules", allow, append(slices.Repeat([]rule{{Source: net6, Action: deny}}, 255), rule{Action: deny}), tcp80, x.Drop},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -87,14 +88,6 @@ func TestRules(t *testing.T) {
 			}
 		})
 	}
-}
-
-func make16(r rule) []rule {
-	rules := make([]rule, 16)
-	for i := range rules {
-		rules[i] = r
-	}
-	return rules
 }
 
 // What the frame looks like beside what rules match: with the rule "deny tcp 22"

@@ -134,7 +134,7 @@ func (g generator) packet() packet {
 // a round of rules and up to a full list.
 func TestAgreesWithTheModel(t *testing.T) {
 	for _, defaultAction := range []uint8{deny, allow} {
-		for _, size := range []int{0, 1, 2, 5, 15, 16, 17, 33, 255, 256} {
+		for _, size := range []int{0, 1, 3, 4, 5, 17, 255, 256} {
 			t.Run(fmt.Sprintf("%d rules, default %d", size, defaultAction), func(t *testing.T) {
 				g := generator{rand.New(rand.NewPCG(uint64(size), uint64(defaultAction)))}
 				for range 10 {

@@ -75,6 +75,40 @@ struct {
 	__type(value, struct traffic);
 } overflow SEC(".maps");
 
+static __always_inline struct traffic *find(const struct traffic_class *class)
+{
+	/* On the stack, else they would make a .rodata map. */
+	const struct traffic none = {};
+	const __u32 first = 0;
+	struct traffic *t = bpf_map_lookup_elem(&traffic, class);
+
+	if (t)
+		return t;
+	/* Another CPU may be faster, or the map may be full: the look says so. */
+	bpf_map_update_elem(&traffic, class, &none, BPF_NOEXIST);
+	t = bpf_map_lookup_elem(&traffic, class);
+	if (t)
+		return t;
+	return bpf_map_lookup_elem(&overflow, &first);
+}
+
+/* Global, so that it is verified once: see parse.h. */
+__noinline int count_packet(__u32 ethertype, __u32 protocol, __u64 bytes)
+{
+	const struct traffic_class class = {
+		.ethertype = ethertype < ETH_P_802_3_MIN ? IEEE802_3 : ethertype,
+		.protocol = protocol,
+	};
+	struct traffic *t = find(&class);
+
+	if (t) {
+		/* Per CPU, and XDP does not interrupt itself: no atomics. */
+		t->packets++;
+		t->bytes += bytes;
+	}
+	return 0;
+}
+
 /*
  * The kernel begins a second buffer once the first is full, and none is
  * smaller than this.
@@ -93,53 +127,29 @@ static __always_inline __u64 length_of(const struct xdp_md *ctx, __u64 link_head
 	/* Else clang compares sums of pointers, which the verifier does not follow. */
 	barrier_var(linear);
 	barrier_var(link_header);
+
 	if (linear >= MIN_FULL_BUFFER && link_header + ip_length > linear)
 		return link_header + ip_length;
 	return linear;
-}
-
-static __always_inline struct traffic *find(const struct traffic_class *class)
-{
-	/* On the stack, else they would make a .rodata map. */
-	const struct traffic none = {};
-	const __u32 first = 0;
-	struct traffic *t = bpf_map_lookup_elem(&traffic, class);
-
-	if (t)
-		return t;
-	/* Another CPU may be faster, or the map may be full: the look says so. */
-	bpf_map_update_elem(&traffic, class, &none, BPF_NOEXIST);
-	t = bpf_map_lookup_elem(&traffic, class);
-	if (t)
-		return t;
-	return bpf_map_lookup_elem(&overflow, &first);
 }
 
 SEC("xdp.frags")
 int count(struct xdp_md *ctx)
 {
 	struct frame f = frame_of(ctx);
-	struct traffic_class class = {};
 	struct ip_packet ip = {};
-	struct traffic *t;
+	__u32 protocol = NONE;
 	__u64 link_header;
 	__u16 ethertype;
 
 	read_ethernet(&f, ctx, &ethertype);
 	link_header = f.next - (void *)(long)ctx->data;
 	if (ethertype == ETH_P_IP && read_ipv4(&f, &ip))
-		class.protocol = ip.protocol;
+		protocol = ip.protocol;
 	else if (ethertype == ETH_P_IPV6 && read_ipv6(&f, ctx, &ip))
-		class.protocol = ip.protocol;
-	if (ethertype >= ETH_P_802_3_MIN)
-		class.ethertype = ethertype;
+		protocol = ip.protocol;
 
-	t = find(&class);
-	if (t) {
-		/* Per CPU, and XDP does not interrupt itself: no atomics. */
-		t->packets++;
-		t->bytes += length_of(ctx, link_header, ip.length);
-	}
+	count_packet(ethertype, protocol, length_of(ctx, link_header, ip.length));
 	return XDP_PASS;
 }
 

@@ -12,8 +12,10 @@
  * several buffers (xdp.frags) the headers are in the linear part as veth and
  * generic XDP build it; it is about 3,500 bytes there.
  *
- * All loops have constant bounds and no state is kept across them but the
- * position, so that the verifier's work stays small on 5.10 as on 6.18.
+ * Every load of a program is verified, which takes the kernel about a
+ * microsecond an instruction, and it follows every path. So what is rare, or
+ * goes round, is a global function of scalars: such a one is verified once, and
+ * its caller goes on with one unknown result instead of with all there can be.
  */
 #ifndef XDP_CHAIN_PARSE_H
 #define XDP_CHAIN_PARSE_H
@@ -78,9 +80,6 @@ struct vlan_tag {
  * Goes through up to MAX_VLAN_TAGS tags behind the Ethernet header. Returns the
  * EtherType behind them, host order, in the lower 16 bits and the offset behind
  * them above; the offset is 0 where the frame ends inside of a tag.
- *
- * A global function is verified once, and its caller goes on with one unknown
- * result instead of a path for every number of tags.
  */
 __noinline __u32 skip_vlan_tags(struct xdp_md *ctx)
 {
@@ -181,49 +180,57 @@ static __always_inline bool is_ipv6_extension(__u32 protocol)
 	return protocol < 64 && extensions >> protocol & 1;
 }
 
-#define IPV6_CUT (1U << 31)
-#define IPV6_LATER_FRAGMENT (1U << 30)
+#define LATER_IPV6_FRAGMENT (1U << 31)
+
+/*
+ * Reads one extension header, of the given protocol, at that offset. Returns the
+ * protocol of what follows it in the lower 8 bits, the offset of that above, and
+ * LATER_IPV6_FRAGMENT where it is the payload of one; 0 where the frame ends
+ * before.
+ */
+__noinline __u32 read_ipv6_extension(struct xdp_md *ctx, __u32 offset, __u32 protocol)
+{
+	void *data = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
+	const struct ipv6_extension *header;
+	__u32 flags = 0;
+
+	if (offset > MAX_IPV6_OFFSET)
+		return 0;
+	header = data + offset;
+	if ((const void *)(header + 1) > end)
+		return 0;
+
+	if (protocol == IPPROTO_FRAGMENT) {
+		offset += sizeof(*header);
+		/* The offset stands above three bits of flags. */
+		if (header->fragment_offset & bpf_htons(0xfff8))
+			flags = LATER_IPV6_FRAGMENT;
+	} else if (protocol == IPPROTO_AH) {
+		offset += (header->length + 2) * 4; /* RFC 4302, 2.2 */
+	} else {
+		offset += (header->length + 1) * 8;
+	}
+	return flags | offset << 8 | header->next_header;
+}
 
 /*
  * Goes through the extension headers from offset on, the first of which is of
  * the given protocol, to the upper layer's, or to the payload of a later
- * fragment. Returns the protocol there in the lower 8 bits, the offset above, and
- * the flags; IPV6_CUT where the frame ends before, or where there are too many.
- *
- * Global for the reason that skip_vlan_tags has. Its position is an offset that
- * every round bounds anew, instead of a pointer that moves.
+ * fragment. Returns what read_ipv6_extension does of the last, and 0 where
+ * there are too many as well.
  */
 __noinline __u32 skip_ipv6_extensions(struct xdp_md *ctx, __u32 offset, __u32 protocol)
 {
-	void *data = (void *)(long)ctx->data;
-	void *end = (void *)(long)ctx->data_end;
-
 	for (int i = 0; i < MAX_IPV6_EXTENSIONS; i++) {
-		const struct ipv6_extension *header;
-		__u32 next;
+		__u32 next = read_ipv6_extension(ctx, offset, protocol);
 
-		if (offset > MAX_IPV6_OFFSET)
-			return IPV6_CUT;
-		header = data + offset;
-		if ((const void *)(header + 1) > end)
-			return IPV6_CUT;
-		next = header->next_header;
-
-		if (protocol == IPPROTO_FRAGMENT) {
-			offset += sizeof(*header);
-			/* The offset stands above three bits of flags. */
-			if (header->fragment_offset & bpf_htons(0xfff8))
-				return IPV6_LATER_FRAGMENT | offset << 8 | next;
-		} else if (protocol == IPPROTO_AH) {
-			offset += (header->length + 2) * 4; /* RFC 4302, 2.2 */
-		} else {
-			offset += (header->length + 1) * 8;
-		}
-		if (!is_ipv6_extension(next))
-			return offset << 8 | next;
-		protocol = next;
+		protocol = next & 0xff;
+		offset = next >> 8 & 0xffff;
+		if (!next || next & LATER_IPV6_FRAGMENT || !is_ipv6_extension(protocol))
+			return next;
 	}
-	return IPV6_CUT;
+	return 0;
 }
 
 static __always_inline bool read_ipv6_extensions(struct frame *f, struct xdp_md *ctx, struct ip_packet *ip)
@@ -232,10 +239,10 @@ static __always_inline bool read_ipv6_extensions(struct frame *f, struct xdp_md 
 	__u32 upper = skip_ipv6_extensions(ctx, start, ip->protocol);
 	__u32 offset = upper >> 8 & 0xffff;
 
-	if (upper & IPV6_CUT || offset > MAX_IPV6_OFFSET)
+	if (!upper || offset > MAX_IPV6_OFFSET)
 		return false;
 	ip->protocol = upper;
-	ip->later_fragment = upper & IPV6_LATER_FRAGMENT;
+	ip->later_fragment = upper & LATER_IPV6_FRAGMENT;
 	f->next = (void *)(long)ctx->data + offset;
 	return f->next <= f->end;
 }
