@@ -28,14 +28,16 @@ type generation struct {
 func twoGenerations(t *testing.T) (first, second generation) {
 	t.Helper()
 	rules := newMap(t, "rules")
-	return generation{newMap(t, "counters1"), map[string]map[string]*ebpf.Map{
+	first = generation{newMap(t, "counters1"), map[string]map[string]*ebpf.Map{
 		"acl":   {"rules": rules, ".rodata": newMap(t, "rodata1")},
 		"count": {"packets": newMap(t, "packets")},
 		"pass":  {},
-	}}, generation{newMap(t, "counters2"), map[string]map[string]*ebpf.Map{
+	}}
+	second = generation{newMap(t, "counters2"), map[string]map[string]*ebpf.Map{
 		"acl":   {"rules": rules, ".rodata": newMap(t, "rodata2")},
 		"limit": {"buckets": newMap(t, "buckets")},
 	}}
+	return first, second
 }
 
 // checkSettled compares what the chain's folder holds with a generation.
@@ -268,7 +270,7 @@ func removeChain() error {
 	if err != nil {
 		return err
 	}
-	return l.Remove()
+	return remove(l)
 }
 
 // putFirst makes the first generation the chain's.
@@ -358,7 +360,7 @@ func TestRemoveKilledAnywhere(t *testing.T) {
 	}, func(t *testing.T) {
 		l, err := tree.TryLock(key)
 		if err == nil {
-			err = l.Remove()
+			err = remove(l)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Error(err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -139,8 +140,8 @@ func (f *folder) held() error {
 }
 
 // Unlock gives the lock up, and removes the folder when nothing is in it, so that
-// somebody who locked but pinned nothing leaves nothing. A second Unlock, or one
-// after Remove, does nothing.
+// somebody who locked but pinned nothing leaves nothing. A second Unlock does
+// nothing.
 func (f *folder) Unlock() error {
 	if f.dir == nil {
 		return nil
@@ -153,15 +154,17 @@ func (f *folder) Unlock() error {
 	return err
 }
 
-// Remove removes all pins in the folder and the folder itself, and gives the lock
-// up. On an error the lock is still held. A process that dies in here leaves some
-// of the pins for the next Remove.
-func (f *folder) Remove() error {
-	if err := f.held(); err != nil {
+// clear removes all pins in the folder. The folder stays until Unlock, which is
+// the only one to remove it: once it is gone somebody else may have made it anew.
+func (f *folder) clear() error {
+	names, err := listFolder(f.path)
+	if err != nil {
 		return err
 	}
-	if err := os.RemoveAll(f.path); err != nil {
-		return fmt.Errorf("remove pins: %w", err)
+	for _, name := range names {
+		if err := os.RemoveAll(filepath.Join(f.path, name)); err != nil {
+			return err
+		}
 	}
-	return f.Unlock()
+	return nil
 }

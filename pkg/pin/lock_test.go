@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+
 	"github.com/xdp-chain/xdp-chain/internal/crashtest"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
@@ -150,7 +152,7 @@ func TestUnlockLeavesNoEmptyFolder(t *testing.T) {
 	for name, err := range map[string]error{
 		"Stage":  l.Stage(1, nil, nil),
 		"Settle": l.Settle(1),
-		"Remove": l.Remove(),
+		"Clear":  l.Clear(),
 	} {
 		if err == nil {
 			t.Errorf("%s works without the lock", name)
@@ -189,7 +191,7 @@ func TestRemovedWhileWaiting(t *testing.T) {
 		got <- next
 	}()
 	time.Sleep(50 * time.Millisecond)
-	if err := l.Remove(); err != nil {
+	if err := remove(l); err != nil {
 		t.Fatal(err)
 	}
 	next := <-got
@@ -203,8 +205,28 @@ func TestRemovedWhileWaiting(t *testing.T) {
 	}
 }
 
-// contend takes one lock time and again, and ends it in each of the ways there
-// are. ALONE is a file that exists while somebody has the lock.
+// alone runs f and fails if somebody else is in here meanwhile, in any process.
+func alone(f func() error) error {
+	mark, err := os.OpenFile(os.Getenv("ALONE"), os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("two at once: %w", err)
+	}
+	mark.Close()
+	return errors.Join(f(), os.Remove(mark.Name()))
+}
+
+// sometimes returns one of two functions.
+func sometimes(f, g func() error) func() error {
+	if rand.IntN(2) == 0 {
+		return f
+	}
+	return g
+}
+
+func nothing() error { return nil }
+
+// contend takes the lock of one chain time and again, and ends it in each of the
+// ways there are.
 func contend() error {
 	ctx, cancel := childContext()
 	defer cancel()
@@ -213,23 +235,36 @@ func contend() error {
 		if err != nil {
 			return err
 		}
-		f, err := os.OpenFile(os.Getenv("ALONE"), os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return fmt.Errorf("two at once: %w", err)
-		}
-		f.Close()
-		if rand.IntN(2) == 0 {
-			err = l.Stage(1, nil, nil)
-		}
-		if err := errors.Join(err, os.Remove(os.Getenv("ALONE"))); err != nil {
+		stage := func() error { return l.Stage(1, nil, nil) }
+		if err := alone(sometimes(stage, nothing)); err != nil {
 			return err
 		}
-		if rand.IntN(2) == 0 {
-			err = l.Remove()
-		} else {
-			err = l.Unlock()
+		if err := errors.Join(sometimes(l.Clear, nothing)(), l.Unlock()); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// share does the same with the maps of a network.
+func share() error {
+	ctx, cancel := childContext()
+	defer cancel()
+	m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	for range 100 {
+		n, err := tree.LockNode(ctx, "podnet")
 		if err != nil {
+			return err
+		}
+		pinAgain := func() error { return errors.Join(n.Unpin("m"), n.Pin("m", m)) }
+		if err := alone(sometimes(pinAgain, nothing)); err != nil {
+			return err
+		}
+		if err := sometimes(n.Remove, n.Unlock)(); err != nil {
 			return err
 		}
 	}
@@ -238,21 +273,31 @@ func contend() error {
 
 func TestOneAtATime(t *testing.T) {
 	ensure(t)
-	defer removeIfThere(t, key, nil)
-	alone := filepath.Join(t.TempDir(), "alone")
-	t.Setenv("ALONE", alone)
-	var all sync.WaitGroup
-	for range 4 {
-		all.Go(func() {
-			if err := contend(); err != nil {
-				t.Error("goroutine:", err)
+	for body, f := range map[string]func() error{"contend": contend, "share": share} {
+		t.Run(body, func(t *testing.T) {
+			t.Setenv("ALONE", filepath.Join(t.TempDir(), "alone"))
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() {
+					if err := f(); err != nil {
+						t.Error("goroutine:", err)
+					}
+				})
+				all.Go(func() {
+					if err := crashtest.Command(body).Run(); err != nil {
+						t.Error("process:", err)
+					}
+				})
 			}
-		})
-		all.Go(func() {
-			if err := crashtest.Command("contend").Run(); err != nil {
-				t.Error("process:", err)
-			}
+			all.Wait()
 		})
 	}
-	all.Wait()
+	removeIfThere(t, key, nil)
+	n, err := tree.LockNode(t.Context(), "podnet")
+	if err == nil {
+		err = n.Remove()
+	}
+	if err != nil {
+		t.Error(err)
+	}
 }

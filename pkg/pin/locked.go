@@ -103,23 +103,8 @@ func (l *Locked) Clear() error {
 	if err := os.Remove(l.linkPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove the pinned link of chain %s: %w", l.key, err)
 	}
-	names, err := listFolder(l.path)
-	if err != nil {
-		return fmt.Errorf("list the pins of chain %s: %w", l.key, err)
-	}
-	for _, name := range names {
-		if err := os.RemoveAll(filepath.Join(l.path, name)); err != nil {
-			return fmt.Errorf("remove the pins of chain %s: %w", l.key, err)
-		}
+	if err := l.clear(); err != nil {
+		return fmt.Errorf("remove the pins of chain %s: %w", l.key, err)
 	}
 	return nil
-}
-
-// Remove is [Locked.Clear] and [Locked.Unlock]. On an error the lock is still
-// held.
-func (l *Locked) Remove() error {
-	if err := l.Clear(); err != nil {
-		return err
-	}
-	return l.Unlock()
 }

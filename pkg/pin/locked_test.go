@@ -12,6 +12,8 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
+
+	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
 
 // attach puts a program that passes everything on lo.
@@ -92,14 +94,11 @@ func TestPinnedLinkHoldsTheChain(t *testing.T) {
 	if !attached(t, true) {
 		t.Error("the chain came off while its link was pinned")
 	}
-	if err := l.Remove(); err != nil {
+	if err := l.Clear(); err != nil {
 		t.Fatal(err)
 	}
 	if attached(t, false) {
-		t.Error("Remove left the chain on the interface")
-	}
-	if l.Holds(key) {
-		t.Error("Remove kept the lock")
+		t.Error("Clear left the chain on the interface")
 	}
 }
 
@@ -127,5 +126,40 @@ func TestPinLinkReplacesADeadLink(t *testing.T) {
 	defer opened.Close()
 	if got := linkID(t, opened); got != want {
 		t.Errorf("opened link %d, want %d", got, want)
+	}
+}
+
+func TestClearKeepsTheLock(t *testing.T) {
+	ensure(t)
+	l := lockForTest(t, key)
+	k := attach(t)
+	if err := l.PinLink(k); err != nil {
+		t.Fatal(err)
+	}
+	k.Close()
+	first, second := twoGenerations(t)
+	settleOn(t, l, 1, first)
+	if err := l.Stage(2, second.counters, second.maps); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := l.Clear(); err != nil {
+			t.Fatal(err)
+		}
+		if left := listTree(t, chainFolder()); len(left) != 0 {
+			t.Errorf("left in the chain's folder: %v", left)
+		}
+		if _, err := tree.TryLock(key); !errors.Is(err, pin.ErrLocked) {
+			t.Errorf("TryLock after Clear: %v; want ErrLocked", err)
+		}
+	}
+	if attached(t, false) {
+		t.Error("Clear left the chain on the interface")
+	}
+	if err := l.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if keys, err := tree.Keys(); len(keys) != 0 || err != nil {
+		t.Errorf("keys: %v, %v; want none", keys, err)
 	}
 }

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 		"ensure-not": ensureRefused,
 		"hold":       holdLock,
 		"contend":    contend,
+		"share":      share,
 		"stage":      stageSecond,
 		"settle":     settleSecond,
 		"remove":     removeChain,
@@ -73,9 +74,17 @@ func removeIfThere(t *testing.T, key chain.Key, l *pin.Locked) {
 	if l == nil || !l.Holds(key) {
 		l = lock(t, key)
 	}
-	if err := l.Remove(); err != nil {
+	if err := remove(l); err != nil {
 		t.Error(err)
 	}
+}
+
+// remove takes a chain down as far as it is pinned.
+func remove(l *pin.Locked) error {
+	if err := l.Clear(); err != nil {
+		return err
+	}
+	return l.Unlock()
 }
 
 func newMap(t *testing.T, name string) *ebpf.Map {

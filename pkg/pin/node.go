@@ -14,8 +14,8 @@ import (
 )
 
 // NodeLocked is a network whose node-scoped maps are locked: the maps that all
-// pods of the network on this node share. Its Remove ends them all. It is not for
-// use by several goroutines at once.
+// pods of the network on this node share. It is not for use by several goroutines
+// at once.
 type NodeLocked struct {
 	network string
 	folder
@@ -88,4 +88,17 @@ func (n *NodeLocked) Unpin(name string) error {
 		return fmt.Errorf("unpin map %q of network %q: %w", name, n.network, err)
 	}
 	return nil
+}
+
+// Remove removes all maps of the network and gives the lock up. On an error the
+// lock is still held. A process that dies in here leaves some of the maps for the
+// next Remove.
+func (n *NodeLocked) Remove() error {
+	if err := n.held(); err != nil {
+		return err
+	}
+	if err := n.clear(); err != nil {
+		return fmt.Errorf("remove the pinned maps of network %q: %w", n.network, err)
+	}
+	return n.Unlock()
 }

@@ -95,3 +95,32 @@ func TestLockNodeRefusesNames(t *testing.T) {
 		}
 	}
 }
+
+func TestUnpinTakesOneMapBack(t *testing.T) {
+	ensure(t)
+	n, err := tree.LockNode(t.Context(), "podnet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"acl.rules", "flows"} {
+		if err := n.Pin(name, newMap(t, "m")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := n.Unpin("acl.rules"); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := n.Open("acl.rules"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Open after Unpin: %v; want fs.ErrNotExist", err)
+	}
+	if m, err := n.Open("flows"); err != nil {
+		t.Error(err)
+	} else {
+		m.Close()
+	}
+	if err := n.Remove(); err != nil {
+		t.Error(err)
+	}
+}

@@ -120,12 +120,24 @@ func TestBrokenAttachment(t *testing.T) {
 		}
 		put(t, path, []byte(tt.content))
 		_, err = load(d, tt.Attachment)
-		checkSetAside(t, err, []byte(tt.content))
+		checkSetAside(t, err, tt.content)
 		put(t, path, []byte(tt.content))
 	}
 	list, err := d.Attachments(eth0.Network)
 	if !cmp.Equal(list, []Attachment{eth0}) || !errors.Is(err, ErrBroken) {
 		t.Errorf("attachments %+v, %v; want the good one and ErrBroken", list, err)
+	}
+}
+
+// checkSetAside fails unless err is a BrokenError whose file has the content.
+func checkSetAside(t *testing.T, err error, content string) {
+	t.Helper()
+	var broken *BrokenError
+	if !errors.As(err, &broken) {
+		t.Fatalf("got %v; want a BrokenError", err)
+	}
+	if kept, err := os.ReadFile(broken.SetAside); err != nil || string(kept) != content {
+		t.Errorf("set aside %q, %v; want %q", kept, err, content)
 	}
 }
 

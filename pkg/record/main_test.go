@@ -95,7 +95,7 @@ func modes(t *testing.T, d Dir) map[string]fs.FileMode {
 }
 
 // put writes a file as somebody else would.
-func put(t testing.TB, path string, content []byte) {
+func put(t *testing.T, path string, content []byte) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), folderMode); err != nil {
 		t.Fatal(err)
