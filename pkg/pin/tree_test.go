@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -73,6 +74,41 @@ func TestEnsureMountsOnce(t *testing.T) {
 }
 
 func ensureAtRoot() error { return pin.Tree{Root: os.Getenv("ROOT")}.Ensure() }
+
+// TestEnsureWaitsForWhoMounts has two processes past their first look, where
+// neither has found a bpffs.
+func TestEnsureWaitsForWhoMounts(t *testing.T) {
+	testenv.NoLeaks(t)
+	at := atRoot(t)
+	covered, err := os.Open(at.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer covered.Close()
+	if err := unix.Flock(int(covered.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	waiting := crashtest.Command("ensure", "ROOT="+at.Root)
+	if err := waiting.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(100 * time.Millisecond)
+	if n := mounts(t, at.Root); n != 0 {
+		t.Error("did not wait for who mounts")
+	}
+	if err := unix.Mount("bpf", at.Root, "bpf", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(int(covered.Fd()), unix.LOCK_UN); err != nil {
+		t.Fatal(err)
+	}
+	if err := waiting.Wait(); err != nil {
+		t.Error(err)
+	}
+	if n := mounts(t, at.Root); n != 1 {
+		t.Errorf("%d file systems mounted on %s, want 1", n, at.Root)
+	}
+}
 
 func TestEnsureMountsOnceForManyProcesses(t *testing.T) {
 	testenv.NoLeaks(t)
