@@ -44,7 +44,9 @@ func main() {
 		status = exitUnread
 	}
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintln(os.Stderr, "xdpctl:", strings.TrimSpace(line))
+		if line = strings.TrimSpace(line); line != "" {
+			fmt.Fprintln(os.Stderr, "xdpctl:", line)
+		}
 	}
 	os.Exit(status)
 }
@@ -53,7 +55,6 @@ func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "xdpctl",
 		Short:         "Show the XDP chains of this node",
-		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

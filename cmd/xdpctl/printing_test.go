@@ -57,12 +57,12 @@ func exampleSnapshot() *snapshot {
 	s := &snapshot{
 		at: time.Unix(1000, 0),
 		stats: []node.ChainStats{
-			{Key: podKey, Interface: "eth0", Rows: []record.Count{
+			{Key: podKey, Interface: "eth0", Rows: []chain.Count{
 				{Member: "acl", Verdict: chain.VerdictDrop, Packets: 12},
 				{Member: "(end)", Verdict: chain.VerdictPass, Packets: 30000000000},
 			}},
-			{Key: hostKey, Interface: "veth3f2a11c0", Rows: []record.Count{}},
-			{Key: offKey, Interface: "eth0", Rows: []record.Count{}, Reason: "counters are off"},
+			{Key: hostKey, Interface: "veth3f2a11c0", Rows: []chain.Count{}},
+			{Key: offKey, Interface: "eth0", Rows: []chain.Count{}, Reason: "counters are off"},
 		},
 		pods: make(map[chain.Key]string),
 	}
@@ -120,7 +120,7 @@ CHAIN    POD           INTERFACE     DECIDED BY  VERDICT  PACKETS
 func TestStatsTableWithRates(t *testing.T) {
 	before, now := exampleSnapshot(), exampleSnapshot()
 	now.at = before.at.Add(2 * time.Second)
-	now.stats[0].Rows = []record.Count{
+	now.stats[0].Rows = []chain.Count{
 		{Member: "count", Verdict: chain.VerdictAborted, Packets: 1},
 		{Member: "acl", Verdict: chain.VerdictDrop, Packets: 20},
 		{Member: "(end)", Verdict: chain.VerdictPass, Packets: 30000000000},

@@ -11,7 +11,6 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/node"
-	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
 // snapshot is the counts of all chains at one time.
@@ -82,7 +81,7 @@ func (s *snapshot) rows(c node.ChainStats, before *snapshot) []string {
 
 // figures returns the cells of a number of packets, and of what came a second
 // where there is an earlier snapshot of the chain. row is nil for the total.
-func (s *snapshot) figures(packets uint64, before *snapshot, key chain.Key, row *record.Count) string {
+func (s *snapshot) figures(packets uint64, before *snapshot, key chain.Key, row *chain.Count) string {
 	cells := fmt.Sprintf("%*d", len("PACKETS"), packets)
 	if before == nil {
 		return cells
@@ -97,7 +96,7 @@ func (s *snapshot) figures(packets uint64, before *snapshot, key chain.Key, row 
 
 // packets returns what a row of a chain counted, or the chain's total where row is
 // nil, and false where the chain is not in the snapshot.
-func (s *snapshot) packets(key chain.Key, row *record.Count) (uint64, bool) {
+func (s *snapshot) packets(key chain.Key, row *chain.Count) (uint64, bool) {
 	for _, c := range s.stats {
 		if c.Key != key {
 			continue

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 )
 
 // level is a logLevel: debug, info (the zero value), warn or error.
@@ -47,7 +48,8 @@ func openLog(stdin []byte, stderr io.Writer) (log *slog.Logger, done func()) {
 	// An error leaves what could be read; ADD and STATUS report it.
 	_ = json.Unmarshal(stdin, &wanted)
 	toStderr := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: max(levels[wanted.LogLevel], slog.LevelWarn)}))
-	if wanted.LogFile == "" {
+	// What a relative path is relative to is the runtime's secret; ADD refuses it.
+	if !filepath.IsAbs(wanted.LogFile) {
 		return toStderr, func() {}
 	}
 	file, err := os.OpenFile(wanted.LogFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)

@@ -14,11 +14,13 @@ import (
 )
 
 func TestLogToStderr(t *testing.T) {
+	t.Chdir(t.TempDir())
 	for _, tt := range []struct{ conf, want string }{
 		{`{}`, "W E "},
 		{`{"logLevel": "debug"}`, "W E "},
 		{`{"logLevel": "error"}`, "E "},
 		{`{"logFile": "/nonexistent/log"}`, "logFile W E "},
+		{`{"logFile": "relative.log"}`, "W E "},
 		{`{"logFile": 1, "logLevel": "error"}`, "E "},
 		{`broken`, "W E "},
 	} {
@@ -41,6 +43,9 @@ func TestLogToStderr(t *testing.T) {
 		if got.String() != tt.want {
 			t.Errorf("%s: stderr has %q, want %q:\n%s", tt.conf, got.String(), tt.want, stderr.String())
 		}
+	}
+	if files, err := os.ReadDir("."); err != nil || len(files) > 0 {
+		t.Errorf("files in the working directory: %v, %v", files, err)
 	}
 }
 

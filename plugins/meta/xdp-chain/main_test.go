@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/google/go-cmp/cmp"
@@ -112,8 +113,7 @@ func TestPluginExcluded(t *testing.T) {
 	}
 
 	type line struct {
-		Level, Msg, Verb, Network, ContainerID, Ifname, Outcome string
-		Duration                                                int64
+		Level, Msg, Verb, Network, ContainerID, Ifname, Outcome, Duration string
 	}
 	var outcomes []string
 	for text := range bytes.Lines(readFile(t, log)) {
@@ -126,7 +126,7 @@ func TestPluginExcluded(t *testing.T) {
 		}
 		if l.Outcome != "" {
 			outcomes = append(outcomes, l.Outcome)
-			if l.Duration <= 0 || l.Level != "INFO" {
+			if took, err := time.ParseDuration(l.Duration); err != nil || took <= 0 || l.Level != "INFO" {
 				t.Errorf("line of the outcome: %s", text)
 			}
 		}

@@ -45,10 +45,10 @@ func (v verb) run(args *skel.CmdArgs) error {
 	defer cancel()
 	err := v.do(ctx, node.Default(), args, log)
 	if err == nil {
-		log.Info("done", "outcome", "ok", "duration", time.Since(start))
+		log.Info("done", "outcome", "ok", "duration", time.Since(start).String())
 		return nil
 	}
 	answer := cniError(err)
-	log.Error(answer.Msg, "outcome", "error", "code", answer.Code, "details", answer.Details, "duration", time.Since(start))
+	log.Error(answer.Msg, "outcome", "error", "code", answer.Code, "details", answer.Details, "duration", time.Since(start).String())
 	return answer
 }
