@@ -13,8 +13,9 @@ import (
 
 // Veth makes a veth pair as a CNI plugin would: podName in the network namespace
 // at nsPath, hostName in the one the tests run in, both up, both with the given
-// MTU (0: the kernel's 1500). Neither end gets an IPv6 link-local address, so that
-// no packet is sent but those of the test. The pair goes away with the test.
+// MTU (0: the kernel's 1500). IPv6 is off on both, since the kernel would send
+// packets on its own account (router solicitations, multicast reports): what goes
+// over the pair is the test's. The pair goes away with the test.
 func Veth(t testing.TB, nsPath, podName, hostName string, mtu int) {
 	t.Helper()
 	ns, err := netns.GetFromPath(nsPath)
@@ -39,10 +40,9 @@ func Veth(t testing.TB, nsPath, podName, hostName string, mtu int) {
 
 // quietUp brings an interface of the calling thread's namespace up.
 func quietUp(name string) error {
-	// 1 is IN6_ADDR_GEN_MODE_NONE, uapi/linux/if_link.h. A kernel without IPv6 has
-	// no such file and nothing to keep quiet.
-	mode := "/proc/sys/net/ipv6/conf/" + name + "/addr_gen_mode"
-	if err := os.WriteFile(mode, []byte("1"), 0); err != nil && !os.IsNotExist(err) {
+	// A kernel without IPv6 has no such file and nothing to keep quiet.
+	off := "/proc/sys/net/ipv6/conf/" + name + "/disable_ipv6"
+	if err := os.WriteFile(off, []byte("1"), 0); err != nil && !os.IsNotExist(err) {
 		return err
 	}
 	link, err := netlink.LinkByName(name)
