@@ -106,6 +106,7 @@ func TestBadConfiguration(t *testing.T) {
 		program("map pinned and sized", fields{"name": "acl", "maps": fields{"rules": fields{"pinned": "/sys/fs/bpf/rules", "maxEntries": 1}}}, 7, "programs[1]", "pinned"),
 		program("map's maxEntries negative", fields{"name": "acl", "maps": fields{"rules": fields{"maxEntries": -1}}}, 7, "programs[1].maps.rules.maxEntries"),
 		program("entry without value", fields{"name": "acl", "maps": fields{"rules": fields{"entries": []fields{{"key": 1}}}}}, 7, "programs[1].maps.rules.entries[0]"),
+		program("gap in acl's rules", fields{"name": "acl", "maps": fields{"rules": fields{"entries": []fields{{"key": 1, "value": fields{"action": "deny"}}}}}}, 7, "rules", "no key 0"),
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -60,7 +60,9 @@ func TestBadObject(t *testing.T) {
 
 		program("unknown map", fields{"name": "acl", "maps": fields{"rule": fields{}}}, 103, "rule", "rules"),
 		program("entry's key overflows", rules(fields{"key": 1 << 32, "value": fields{"action": "deny"}}), 103, "rules"),
-		program("entry's key not in the array", rules(fields{"key": 4096, "value": fields{"action": "deny"}}), 103, "rules", "4096"),
+		program("more entries than the map holds", fields{"name": "acl", "maps": fields{"rules": fields{"maxEntries": 1, "entries": []fields{
+			{"key": 0, "value": fields{"action": "deny"}}, {"key": 1, "value": fields{"action": "deny"}},
+		}}}}, 103, "rules"),
 		program("entry's unknown field", rules(fields{"key": 0, "value": fields{"actions": "deny"}}), 103, "rules", "actions"),
 		program("entry's enumeration", rules(fields{"key": 0, "value": fields{"action": "reject"}}), 103, "rules", "reject"),
 		program("entry twice", rules(fields{"key": 0, "value": fields{"action": "deny"}}, fields{"key": 0, "value": fields{"action": "allow"}}), 103, "rules"),

@@ -39,7 +39,7 @@ func TestCheckFindsEachDifference(t *testing.T) {
 		}, []string{"drop"}},
 		{"member too many", "link", func(_ *testing.T, _ *pod, conf fields) {
 			conf["programs"] = []fields{}
-		}, []string{"count"}},
+		}, []string{"configuration has none"}},
 		{"priority", "link", func(_ *testing.T, _ *pod, conf fields) {
 			conf["programs"] = []fields{{"name": "count", "priority": 7}}
 		}, []string{"count", "7"}},

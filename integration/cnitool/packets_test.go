@@ -145,15 +145,3 @@ func wantThrough(t *testing.T, from string, l *listener, count int, through bool
 		t.Errorf("%d of %d datagrams reached %s, want %d", got, count, l.at, want)
 	}
 }
-
-// quiet turns IPv6 off for interfaces that are made from now on, in the host's
-// namespace and the pod's: its neighbours and routers are talked to unasked.
-func quiet(t *testing.T, p *pod) {
-	t.Helper()
-	const path = "/proc/sys/net/ipv6/conf/default/disable_ipv6"
-	testenv.InNetNS(t, p.netns, func() error { return os.WriteFile(path, []byte("1"), 0) })
-	testenv.InNetNS(t, "", func() error { return os.WriteFile(path, []byte("1"), 0) })
-	t.Cleanup(func() {
-		testenv.InNetNS(t, "", func() error { return os.WriteFile(path, []byte("0"), 0) })
-	})
-}
