@@ -12,17 +12,6 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
-// EndMember stands in place of a member's name for packets that went through the
-// whole chain. No member can have it.
-const EndMember = "(end)"
-
-// Count is how many packets one member decided with one class of verdict.
-type Count struct {
-	Member  string        `json:"member"`
-	Verdict chain.Verdict `json:"verdict"`
-	Packets uint64        `json:"packets"`
-}
-
 // CounterRow is the value of the counters map on one CPU: packets by
 // chain.Verdict, then padding. It matches the struct in [CountersSpec], of 64
 // bytes so that a row is a cache line and its address a shift away.
@@ -55,17 +44,17 @@ func CountersSpec(members int) *ebpf.MapSpec {
 // order, and returns the sums over all CPUs that are not zero, in the order of
 // positions and then of verdicts. CPUs go on counting meanwhile: the rows are not
 // of one instant, but no packet is counted twice or lost.
-func ReadCounters(m *ebpf.Map, members []string) ([]Count, error) {
+func ReadCounters(m *ebpf.Map, members []string) ([]chain.Count, error) {
 	if int(m.MaxEntries()) != len(members)+1 {
 		return nil, fmt.Errorf("%w: the counters %s are of a chain of %d members, not of %d", chain.ErrInvalid, m, int(m.MaxEntries())-1, len(members))
 	}
-	var counts []Count
+	var counts []chain.Count
 	var perCPU []CounterRow
 	for position := range len(members) + 1 {
 		if err := m.Lookup(uint32(position), &perCPU); err != nil {
 			return nil, fmt.Errorf("reading the counters %s at position %d: %w", m, position, err)
 		}
-		name := EndMember
+		name := chain.EndMember
 		if position < len(members) {
 			name = members[position]
 		}
@@ -75,15 +64,15 @@ func ReadCounters(m *ebpf.Map, members []string) ([]Count, error) {
 }
 
 // sum adds up one row over the CPUs.
-func sum(member string, perCPU []CounterRow) []Count {
-	var counts []Count
+func sum(member string, perCPU []CounterRow) []chain.Count {
+	var counts []chain.Count
 	for v := range chain.Verdicts {
 		var packets uint64
 		for _, row := range perCPU {
 			packets += row[v]
 		}
 		if packets != 0 {
-			counts = append(counts, Count{Member: member, Verdict: chain.Verdict(v), Packets: packets})
+			counts = append(counts, chain.Count{Member: member, Verdict: chain.Verdict(v), Packets: packets})
 		}
 	}
 	return counts

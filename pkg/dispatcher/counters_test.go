@@ -53,10 +53,10 @@ func TestReadCounters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Count{
-		{"second", chain.VerdictDrop, sum},
-		{"second", chain.VerdictInvalid, uint64(cpus)},
-		{EndMember, chain.VerdictPass, uint64(cpus) << 40},
+	want := []chain.Count{
+		{Member: "second", Verdict: chain.VerdictDrop, Packets: sum},
+		{Member: "second", Verdict: chain.VerdictInvalid, Packets: uint64(cpus)},
+		{Member: chain.EndMember, Verdict: chain.VerdictPass, Packets: uint64(cpus) << 40},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)

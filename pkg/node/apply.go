@@ -42,12 +42,12 @@ func (n *Node) Apply(ctx context.Context, a Attachment) error {
 		return err
 	}
 	before, err := n.attachment(ctx, a.Network, a.ContainerID, a.Ifname)
-	isNew := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !isNew {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	hadChain := slices.ContainsFunc(before.Keys, func(key chain.Key) bool { return n.runsFor(key, a.owner()) })
 	if err := n.apply(ctx, &a, s, wants, before.Keys); err != nil {
-		if isNew {
+		if !hadChain {
 			undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 			defer cancel()
 			err = errors.Join(err, n.Remove(undo, a.Network, a.ContainerID, a.Ifname))
@@ -55,6 +55,13 @@ func (n *Node) Apply(ctx context.Context, a Attachment) error {
 		return err
 	}
 	return nil
+}
+
+// runsFor tells whether the owner has members in a chain that runs. What a killed
+// ADD left is no such chain.
+func (n *Node) runsFor(key chain.Key, owner record.Owner) bool {
+	rec, err := n.Records.Load(key)
+	return err == nil && rec.State != nil && slices.ContainsFunc(rec.State.Owners(), owner.Same)
 }
 
 // resolveSides settles the members of each side, before anything is changed.

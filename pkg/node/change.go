@@ -178,13 +178,13 @@ func (t *tenure) stageAndSwap(ctx context.Context, built *dispatcher.Built, next
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("change the chain on %s: %w", t.iface.Name, err)
 	}
-	return t.swap(built, next)
+	return t.swap(ctx, built, next)
 }
 
 // swap puts the new program on the interface in one step: in the place of the
 // running one, or on an interface that carries none. It fills in the mode that
 // was taken.
-func (t *tenure) swap(built *dispatcher.Built, next *record.State) error {
+func (t *tenure) swap(ctx context.Context, built *dispatcher.Built, next *record.State) error {
 	running, err := t.lock.OpenLink()
 	switch {
 	case err == nil:
@@ -202,6 +202,12 @@ func (t *tenure) swap(built *dispatcher.Built, next *record.State) error {
 		defer old.Close()
 		// Dies after it: the interface carries the pending program.
 		return t.iface.ReplaceNetlink(built.Program, old, next.Mode, built.Frags)
+	}
+	// A chain whose link somebody unpinned is on its way off.
+	if old := t.rec.State; old != nil && old.Attach == chain.AttachLink {
+		if err := t.awaitDetached(ctx, old.ProgramID); err != nil {
+			return err
+		}
 	}
 	return t.attach(built, next)
 }

@@ -26,9 +26,29 @@ func (n *Node) Check(ctx context.Context, a Attachment) error {
 		return fmt.Errorf("%w: %w", ErrDiffers, err)
 	}
 	defer s.close()
-	var errs []error
+	errs := []error{n.checkIndex(ctx, &a, s)}
 	for _, site := range s.list {
 		errs = append(errs, n.checkSite(ctx, &a, site, sides[site.side]))
+	}
+	return errors.Join(errs...)
+}
+
+// checkIndex says which chains the attachment is in that its configuration does
+// not want: those of a side that it had programs for when it was added.
+func (n *Node) checkIndex(ctx context.Context, a *Attachment, s *sites) error {
+	index, err := n.attachment(ctx, a.Network, a.ContainerID, a.Ifname)
+	if errors.Is(err, fs.ErrNotExist) { // its chains are missed one by one
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, key := range index.Keys {
+		wanted := slices.ContainsFunc(s.list, func(site site) bool { return site.iface.Key() == key })
+		if !wanted && n.runsFor(key, a.owner()) {
+			errs = append(errs, fmt.Errorf("%w: the attachment has members in chain %s, where its configuration has none", ErrDiffers, key))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -12,10 +12,6 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
-// RemovedMember is the member under which counts stand whose member has left the
-// chain, so that a chain's counts always add up to the packets that entered it.
-const RemovedMember = "(removed)"
-
 // commit makes a generation final that the kernel runs. Dies before the record
 // is saved: the next tenure commits again, from the same counters. Dies after it:
 // the next tenure settles the pins.
@@ -40,8 +36,8 @@ func (t *tenure) commit(s record.State) error {
 
 // retireCounts adds what the running generation counted to the base: its counters
 // map goes with it. Members that stay keep their rows; the rows of those that
-// leave go to [RemovedMember].
-func (t *tenure) retireCounts(next *record.State) ([]record.Count, error) {
+// leave go to [chain.RemovedMember].
+func (t *tenure) retireCounts(next *record.State) ([]chain.Count, error) {
 	sums := newTally(t.rec.Base)
 	if old := t.rec.State; old != nil && old.Counters {
 		counters, err := t.lock.OpenCounters()

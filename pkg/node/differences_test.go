@@ -66,6 +66,9 @@ func TestCheckSaysWhatDiffers(t *testing.T) {
 		{"member not configured", chain.AttachLink, func(t *testing.T, p *pod) {
 			p.Programs = programs("count")
 		}, []string{`member "pass" is in the chain and not in the configuration`}},
+		{"side not configured", chain.AttachLink, func(t *testing.T, p *pod) {
+			p.Programs[0], p.Programs[1] = onHost(p.Programs[0]), onHost(p.Programs[1])
+		}, []string{"has members in chain", "has no chain"}},
 		{"other place", chain.AttachLink, func(t *testing.T, p *pod) {
 			p.Programs[0].Priority, p.Programs[1].ProceedOn = &thirty, &drop
 		}, []string{`member "count" has priority 10, configured is 30`, `member "pass" proceeds on pass,dispatcher_return, configured is drop`}},

@@ -97,7 +97,7 @@ func (p *pod) send(t *testing.T, n *Node, count int) {
 	}
 }
 
-func sum(rows []record.Count) (packets uint64) {
+func sum(rows []chain.Count) (packets uint64) {
 	for _, r := range rows {
 		packets += r.Packets
 	}
@@ -119,7 +119,7 @@ func (p *pod) chain(t *testing.T, n *Node, side chain.Side) *Chain {
 	return nil
 }
 
-func (p *pod) rows(t *testing.T, n *Node, side chain.Side) []record.Count {
+func (p *pod) rows(t *testing.T, n *Node, side chain.Side) []chain.Count {
 	t.Helper()
 	c := p.chain(t, n, side)
 	if c == nil {
@@ -191,7 +191,7 @@ func TestApplyAndRemove(t *testing.T) {
 		t.Error("no word of why it is this dispatcher")
 	}
 	p.send(t, n, 7)
-	if diff := cmp.Diff([]record.Count{{Member: "drop", Verdict: chain.VerdictDrop, Packets: 7}}, p.rows(t, n, chain.PodSide)); diff != "" {
+	if diff := cmp.Diff([]chain.Count{{Member: "drop", Verdict: chain.VerdictDrop, Packets: 7}}, p.rows(t, n, chain.PodSide)); diff != "" {
 		t.Error(diff)
 	}
 	if p.chain(t, n, chain.HostSide) == nil || p.attached(t, chain.HostSide).ProgramID == 0 {
@@ -241,8 +241,8 @@ func TestMembersThatStayKeepCountsAndMaps(t *testing.T) {
 			p.send(t, n, 4)
 			p.apply(t, n, programs("count", "pass", "acl")...)
 			p.send(t, n, 5)
-			want := []record.Count{
-				{Member: RemovedMember, Verdict: chain.VerdictDrop, Packets: 4},
+			want := []chain.Count{
+				{Member: chain.RemovedMember, Verdict: chain.VerdictDrop, Packets: 4},
 				{Member: "(end)", Verdict: chain.VerdictPass, Packets: 8},
 			}
 			if diff := cmp.Diff(want, p.rows(t, n, chain.PodSide)); diff != "" {
@@ -289,7 +289,7 @@ func TestTwoOwnersShareAChain(t *testing.T) {
 		t.Errorf("members %q of %d owners, want mine of one", names, len(c.Owners))
 	}
 	p.send(t, n, 2)
-	if diff := cmp.Diff([]record.Count{{Member: "mine", Verdict: chain.VerdictDrop, Packets: 2}}, p.rows(t, n, chain.PodSide)); diff != "" {
+	if diff := cmp.Diff([]chain.Count{{Member: "mine", Verdict: chain.VerdictDrop, Packets: 2}}, p.rows(t, n, chain.PodSide)); diff != "" {
 		t.Error(diff)
 	}
 	first.remove(t, n)

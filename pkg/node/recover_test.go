@@ -74,7 +74,7 @@ func (p *pod) changeUntil(t *testing.T, n *Node, until step, list []chain.Progra
 	if until == diesAfterStage {
 		return
 	}
-	fatal(tn.swap(built, next))
+	fatal(tn.swap(t.Context(), built, next))
 	if until == diesAfterSwap {
 		return
 	}
@@ -139,9 +139,9 @@ func TestDiesInAChange(t *testing.T) {
 					t.Errorf("dies after step %d: neither the old chain nor the new one: %v", until, err)
 				}
 				p.send(t, n, 2)
-				want := []record.Count{{Member: "(end)", Verdict: chain.VerdictPass, Packets: 5}}
+				want := []chain.Count{{Member: "(end)", Verdict: chain.VerdictPass, Packets: 5}}
 				if until >= diesAfterSwap {
-					want = []record.Count{
+					want = []chain.Count{
 						{Member: "drop", Verdict: chain.VerdictDrop, Packets: 2},
 						{Member: "(end)", Verdict: chain.VerdictPass, Packets: 3},
 					}
@@ -155,5 +155,23 @@ func TestDiesInAChange(t *testing.T) {
 				p.remove(t, n)
 			})
 		}
+	}
+}
+
+// A second ADD that fails leaves nothing either, though a killed one has been
+// there before it.
+func TestDiesInTheFirstADDAndTheSecondFails(t *testing.T) {
+	n := Default()
+	for until := range diesAfterSwap {
+		t.Run("", func(t *testing.T) {
+			testenv.NoLeaks(t)
+			p := newPod(t, 0)
+			p.changeUntil(t, n, until, programs("count", "drop"))
+			p.occupy(t, chain.HostSide)
+			p.Programs = bothSides()
+			if err := n.Apply(t.Context(), p.Attachment); err == nil {
+				t.Error("no error though the host's side is busy")
+			}
+		})
 	}
 }

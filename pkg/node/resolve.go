@@ -83,6 +83,9 @@ func (r *resolver) source(p *chain.Program) (*object.Object, chain.RunConfig, er
 	if err := entry.CheckMaps(p.Maps); err != nil {
 		return nil, chain.RunConfig{}, err
 	}
+	if err := entry.CheckMaps(p.Maps); err != nil {
+		return nil, chain.RunConfig{}, err
+	}
 	if p.Function == "" {
 		p.Function = entry.Function
 	}

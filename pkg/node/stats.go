@@ -17,9 +17,9 @@ import (
 type ChainStats struct {
 	Key       chain.Key `json:"key"`
 	Interface string    `json:"interface"`
-	// Rows hold what is not zero, members in running order, then [RemovedMember],
-	// then [dispatcher.EndMember]. Their packets add up to what entered the chain.
-	Rows []record.Count `json:"rows"`
+	// Rows hold what is not zero, members in running order, then [chain.RemovedMember],
+	// then [chain.EndMember]. Their packets add up to what entered the chain.
+	Rows []chain.Count `json:"rows"`
 	// Reason says why there are no rows where the chain does not count.
 	Reason string `json:"reason,omitempty"`
 }

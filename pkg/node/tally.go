@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
-	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
@@ -19,7 +18,7 @@ type tallyRow struct {
 	verdict chain.Verdict
 }
 
-func newTally(base []record.Count) tally {
+func newTally(base []chain.Count) tally {
 	sums := make(tally)
 	for _, c := range base {
 		sums[tallyRow{c.Member, c.Verdict}] += c.Packets
@@ -27,23 +26,23 @@ func newTally(base []record.Count) tally {
 	return sums
 }
 
-func (s tally) add(counts []dispatcher.Count) {
+func (s tally) add(counts []chain.Count) {
 	for _, c := range counts {
 		s[tallyRow{c.Member, c.Verdict}] += c.Packets
 	}
 }
 
 // keepOnly moves the rows of members that are not in the generation to
-// [RemovedMember], and returns all rows in a fixed order.
-func (s tally) keepOnly(next *record.State) []record.Count {
-	stays := map[string]bool{dispatcher.EndMember: true, RemovedMember: true}
+// [chain.RemovedMember], and returns all rows in a fixed order.
+func (s tally) keepOnly(next *record.State) []chain.Count {
+	stays := map[string]bool{chain.EndMember: true, chain.RemovedMember: true}
 	for _, m := range next.Members {
 		stays[m.Name] = true
 	}
 	kept := make(tally, len(s))
 	for row, packets := range s {
 		if !stays[row.member] {
-			row.member = RemovedMember
+			row.member = chain.RemovedMember
 		}
 		kept[row] += packets
 	}
@@ -52,15 +51,15 @@ func (s tally) keepOnly(next *record.State) []record.Count {
 
 // rows lists what is not zero: the members in the given order, then what was
 // removed, then the end of the chain; verdicts by value.
-func (s tally) rows(members []string) []record.Count {
-	order := append(slices.Clone(members), RemovedMember, dispatcher.EndMember)
-	var list []record.Count
+func (s tally) rows(members []string) []chain.Count {
+	order := append(slices.Clone(members), chain.RemovedMember, chain.EndMember)
+	list := make([]chain.Count, 0, len(s))
 	for row, packets := range s {
 		if packets > 0 {
-			list = append(list, record.Count{Member: row.member, Verdict: row.verdict, Packets: packets})
+			list = append(list, chain.Count{Member: row.member, Verdict: row.verdict, Packets: packets})
 		}
 	}
-	slices.SortFunc(list, func(a, b record.Count) int {
+	slices.SortFunc(list, func(a, b chain.Count) int {
 		return cmp.Or(
 			cmp.Compare(slices.Index(order, a.Member), slices.Index(order, b.Member)),
 			cmp.Compare(a.Verdict, b.Verdict))

@@ -164,9 +164,9 @@ func (t *tenure) attached() (netdev.Attached, error) {
 	return attached, err
 }
 
-// awaitDetached returns when the program is off the interface. A maker that was
-// killed between attach and pin frees the chain's lock a moment before the
-// kernel takes its link down.
+// awaitDetached returns when the program is off the interface. The kernel takes a
+// link that lost its last pin or process down in its own time, and the lock of a
+// maker that was killed between attach and pin is free a moment before that.
 func (t *tenure) awaitDetached(ctx context.Context, id uint32) error {
 	for {
 		attached, err := t.attached()
@@ -175,7 +175,7 @@ func (t *tenure) awaitDetached(ctx context.Context, id uint32) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait until the kernel takes program %d of a killed process off %s: %w", id, t.rec.Interface, ctx.Err())
+			return fmt.Errorf("wait until the kernel takes program %d, whose link nothing holds any more, off %s: %w", id, t.rec.Interface, ctx.Err())
 		case <-time.After(time.Millisecond):
 		}
 	}

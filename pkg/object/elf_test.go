@@ -180,6 +180,7 @@ func build(t *testing.T, sections []elf.Section64, contents [][]byte) []byte {
 	}
 	copy(header.Ident[:], elf.ELFMAG)
 	header.Ident[elf.EI_CLASS], header.Ident[elf.EI_DATA] = byte(elf.ELFCLASS64), byte(nativeData())
+	header.Ident[elf.EI_VERSION], header.Version = byte(elf.EV_CURRENT), uint32(elf.EV_CURRENT)
 	off := header.Shoff + uint64(header.Shnum)*uint64(header.Shentsize)
 	for i := range sections {
 		sections[i].Off, sections[i].Size = off, uint64(len(contents[i]))

@@ -8,13 +8,24 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// maxMapMemory is what one map may take of the kernel's memory at most, in bytes,
-// when it is full. A map of a gigabyte for each pod is a mistake in a declaration.
-const maxMapMemory = 1 << 30
+const (
+	// maxMapMemory is what one map may take of the kernel's memory at most, in bytes,
+	// when it is full. A map of a gigabyte for each pod is a mistake in a declaration.
+	maxMapMemory = 1 << 30
+	// maxKeySize is the kernel's limit for keys of hash maps, MAX_BPF_STACK of
+	// linux/filter.h; those of other maps are smaller.
+	maxKeySize = 512
+)
 
 // checkMemory refuses a map that would take too much when full. It counts keys and
 // values, not the kernel's bookkeeping.
 func checkMemory(spec *ebpf.MapSpec) error {
+	if spec.KeySize > maxKeySize {
+		return fmt.Errorf("keys of %d bytes; at most %d are allowed", spec.KeySize, maxKeySize)
+	}
+	if spec.ValueSize > MaxSize {
+		return fmt.Errorf("values of %d bytes; at most %d are allowed", spec.ValueSize, MaxSize)
+	}
 	entry := align8(spec.KeySize)
 	value := align8(spec.ValueSize)
 	copies := uint64(1)

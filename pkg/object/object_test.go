@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -171,4 +172,23 @@ func TestProgramsOfOneObjectShareNothing(t *testing.T) {
 			t.Errorf("the %s program's .data changed with the first", name)
 		}
 	}
+}
+
+// TestProgramsAtOnce is for the race detector.
+func TestProgramsAtOnce(t *testing.T) {
+	o := load(t, "globals.o")
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() {
+			p, err := o.Program("globals")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := p.SetGlobals(raw(`{"limit": 1, "color": "BLUE", "words": ["a", "b"]}`)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
 }

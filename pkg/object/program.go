@@ -59,7 +59,7 @@ func (o *Object) program(function string) (*Program, error) {
 		Function:      spec.Name,
 		Frags:         spec.Flags&unix.BPF_F_XDP_HAS_FRAGS != 0,
 		License:       spec.License,
-		GPLCompatible: gplCompatible(spec.License),
+		GPLCompatible: chain.GPLCompatible(spec.License),
 		object:        o,
 		byName:        make(map[string]bool),
 		Spec: &ebpf.CollectionSpec{

@@ -62,7 +62,7 @@ func full() *Record {
 	return &Record{
 		Version: Version, Key: key, Interface: "eth0", NetNS: "/run/netns/a",
 		Side: chain.HostSide, Created: time.Date(2026, 11, 21, 1, 2, 3, 4, time.UTC), State: &state, Pending: &pending,
-		Base: []Count{{"acl", chain.VerdictDrop, 1<<63 + 1}, {"(end)", chain.VerdictPass, 9}},
+		Base: []chain.Count{{Member: "acl", Verdict: chain.VerdictDrop, Packets: 1<<63 + 1}, {Member: chain.EndMember, Verdict: chain.VerdictPass, Packets: 9}},
 	}
 }
 

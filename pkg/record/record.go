@@ -38,7 +38,7 @@ type Record struct {
 	Pending *State `json:"pending,omitempty"`
 	// Base are the counts of the generations before State's, to be added to
 	// what its counters map says. Each swap starts a new map.
-	Base []Count `json:"base,omitempty"`
+	Base []chain.Count `json:"base,omitempty"`
 }
 
 // State is one generation of a chain, with all that is needed to recognise it on
@@ -91,16 +91,6 @@ type Member struct {
 	Maps map[string]chain.MapSettings `json:"maps,omitempty"`
 	// Pins are the names of the maps that are pinned for it.
 	Pins []string `json:"pins,omitempty"`
-}
-
-// Count is a row of verdict counters.
-type Count struct {
-	// Member decided over the packets; the end of the chain has its own name.
-	Member string `json:"member"`
-	// Verdict is what it decided.
-	Verdict chain.Verdict `json:"verdict"`
-	// Packets is how many there were.
-	Packets uint64 `json:"packets"`
 }
 
 // Owners returns who has members in the chain, each one once, in the order of

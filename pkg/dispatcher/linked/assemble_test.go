@@ -166,7 +166,7 @@ func TestTailCall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []dispatcher.Count{
+	want := []chain.Count{
 		{Member: "caller", Verdict: chain.VerdictAborted, Packets: 1},
 		{Member: "next", Verdict: chain.VerdictInvalid, Packets: 1},
 	}

@@ -74,7 +74,7 @@ type model struct {
 
 func (m *model) decide(returns []uint32) uint32 {
 	position, verdict := chain.Decide(m.members, returns)
-	name := dispatcher.EndMember
+	name := chain.EndMember
 	if position != chain.End {
 		name = m.members[position].Name
 	}
@@ -178,7 +178,7 @@ func TestOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := []dispatcher.Count{{Member: names[0], Verdict: chain.VerdictDrop, Packets: 1}}
+		want := []chain.Count{{Member: names[0], Verdict: chain.VerdictDrop, Packets: 1}}
 		if diff := cmp.Diff(want, counts); diff != "" {
 			t.Errorf("first of %d (-want +got):\n%s", len(members), diff)
 		}

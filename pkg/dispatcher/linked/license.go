@@ -4,22 +4,11 @@ package linked
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 )
-
-// gplCompatible is what license_is_gpl_compatible of the kernel's
-// include/linux/license.h takes, compared byte by byte.
-var gplCompatible = []string{
-	"GPL",
-	"GPL v2",
-	"GPL and additional rights",
-	"Dual BSD/GPL",
-	"Dual MIT/GPL",
-	"Dual MPL/GPL",
-}
 
 // checkLicenses refuses a chain in which some licences are compatible with the GPL
 // and some are not. As one program it would either be denied the helpers that its
@@ -29,7 +18,7 @@ func checkLicenses(members []dispatcher.Member) error {
 	for _, m := range members {
 		license := m.Spec.Programs[m.Function].License
 		who := fmt.Sprintf("%s (%q)", m.Name, license)
-		if slices.Contains(gplCompatible, license) {
+		if chain.GPLCompatible(license) {
 			gpl = append(gpl, who)
 		} else {
 			other = append(other, who)

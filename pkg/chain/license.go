@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package object
+package chain
 
 import "slices"
 
 // gplLicenses is the list of license_is_gpl_compatible in the kernel's
-// include/linux/license.h.
+// include/linux/license.h, which compares byte by byte.
 var gplLicenses = []string{
 	"GPL",
 	"GPL v2",
@@ -15,6 +15,6 @@ var gplLicenses = []string{
 	"Dual MPL/GPL",
 }
 
-// gplCompatible reports whether the kernel lets a program of this license call
+// GPLCompatible reports whether the kernel lets a program of this license call
 // helpers that are GPL only.
-func gplCompatible(license string) bool { return slices.Contains(gplLicenses, license) }
+func GPLCompatible(license string) bool { return slices.Contains(gplLicenses, license) }
