@@ -54,7 +54,7 @@ func sumPinned(t *testing.T, path string) (packets uint64) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	var key [4]byte
+	var key []byte
 	var values []struct{ Packets, Bytes uint64 }
 	for entries := m.Iterate(); entries.Next(&key, &values); {
 		for _, v := range values {
