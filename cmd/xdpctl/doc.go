@@ -2,7 +2,7 @@
 
 // Command xdpctl shows the XDP chains of a node: which there are, which members
 // run in which order, and which member decided over how many packets. It reads
-// what pkg/node keeps, takes no locks, and changes nothing. docs/xdpctl.md is its
+// what pkg/node keeps, takes no locks, and changes no chain. docs/xdpctl.md is its
 // manual and documents its JSON output, which is stable.
 //
 // Its exit status is 0 when everything was shown, 1 when something could not be

@@ -24,6 +24,9 @@ func listCommand() *cobra.Command {
 	output := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		chains, err := node.Default().List()
+		if len(chains) == 0 && err != nil {
+			return unread(err)
+		}
 		return unread(errors.Join(printList(cmd.OutOrStdout(), *output, chains), err))
 	}
 	return cmd

@@ -30,13 +30,17 @@ func statsCommand() *cobra.Command {
 			return unread(watchStats(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), *output))
 		}
 		now, err := take(node.Default())
+		if len(now.stats) == 0 && err != nil {
+			return unread(err)
+		}
 		return unread(errors.Join(now.print(cmd.OutOrStdout(), *output, nil), err))
 	}
 	return cmd
 }
 
-// watchStats prints a snapshot every second until ctx is done. What cannot be
-// read of one may be there at the next, so it is said and not the end.
+// watchStats prints a snapshot every second until ctx is done. A chain that cannot
+// be read may be there at the next, so it is said and not the end, unless nothing
+// can be read.
 func watchStats(ctx context.Context, stdout, stderr io.Writer, as format) error {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
@@ -44,6 +48,9 @@ func watchStats(ctx context.Context, stdout, stderr io.Writer, as format) error 
 	var before *snapshot
 	for {
 		now, err := take(node.Default())
+		if len(now.stats) == 0 && err != nil {
+			return err
+		}
 		if err := now.print(screen.frame(), as, before); err != nil {
 			return err
 		}

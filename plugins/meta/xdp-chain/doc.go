@@ -25,8 +25,8 @@
 // # Waiting
 //
 // ADD, DEL, CHECK and STATUS wait at most 10 seconds for locks of other
-// processes, GC two minutes in all; then they return code 11 and name the
-// holder. Both are well below the time after which runtimes kill a plugin.
+// processes, GC 100; then they return code 11 and name the holder. Both are below
+// the two minutes that the kubelet gives a runtime.
 //
 // # Traps
 //
