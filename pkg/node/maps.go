@@ -63,7 +63,7 @@ func (s *sharedMaps) addMember(ctx context.Context, n *Node, network string, w *
 		case settings.Pinned != "":
 			m, err = openPinned(settings.Pinned, spec)
 		case w.program.MapScope(name, w.Maps) == chain.ScopeNode:
-			m, err = s.nodeMap(ctx, n, network, nodeMapName(w.Name, spec), spec)
+			m, err = s.nodeMap(ctx, n, network, nodeMapName(w, name), spec)
 		}
 		if err != nil {
 			return fmt.Errorf("map %q: %w", name, err)
@@ -85,11 +85,11 @@ func (s *sharedMaps) add(member, name string, m *ebpf.Map) {
 // nodeMapName is the name of a node-scoped map in its network's folder. A map
 // that its object declares LIBBPF_PIN_BY_NAME is shared by that name between all
 // programs, as libbpf has it; any other belongs to one member.
-func nodeMapName(member string, spec *ebpf.MapSpec) string {
-	if spec.Pinning == ebpf.PinByName {
-		return spec.Name
+func nodeMapName(w *wanted, name string) string {
+	if declared := w.program.MapScope(name, nil); declared == chain.ScopeNode {
+		return name
 	}
-	return member + "." + spec.Name
+	return w.Name + "." + name
 }
 
 func openPinned(path string, spec *ebpf.MapSpec) (*ebpf.Map, error) {
