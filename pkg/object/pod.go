@@ -20,8 +20,8 @@ type Pod struct {
 	IP, IP6 netip.Addr
 	// MAC is the hardware address of its interface, nil where it is not known.
 	MAC net.HardwareAddr
-	// Ifindex is the index of the interface that carries the chain, in its network
-	// namespace; 0 where it is not known.
+	// Ifindex is the index of its interface in its network namespace; 0 where it is
+	// not known.
 	Ifindex int
 	// Name and Namespace are Kubernetes' (K8S_POD_NAME and K8S_POD_NAMESPACE of
 	// CNI_ARGS), empty elsewhere.
