@@ -14,7 +14,7 @@ import (
 func choose(asked chain.Dispatcher) (d dispatcher.Dispatcher, reason string, err error) {
 	switch asked {
 	case chain.DispatcherAuto:
-		return linked.New(), "auto: the members are linked wherever they can be", nil
+		return linked.New(), "auto takes it wherever the members can be linked", nil
 	case chain.DispatcherLinked:
 		return linked.New(), "asked for", nil
 	default:
