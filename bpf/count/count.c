@@ -4,7 +4,7 @@
 
 #include "parse.h"
 
-/* Packed: as wide as the field on the wire. bpftool prints names for what has one. */
+/* bpftool prints the names for what has one, and the number for the rest. */
 enum ethertype {
 	IEEE802_3 = 0,
 	IPV4 = ETH_P_IP,
@@ -20,7 +20,7 @@ enum ethertype {
 	LLDP = ETH_P_LLDP,
 	MACSEC = ETH_P_MACSEC,
 	PTP = ETH_P_1588,
-} __attribute__((packed));
+};
 
 enum protocol {
 	NONE = 0,
@@ -41,13 +41,11 @@ enum protocol {
 	VRRP = 112,
 	SCTP = IPPROTO_SCTP,
 	UDPLITE = IPPROTO_UDPLITE,
-} __attribute__((packed));
+};
 
 struct traffic_class {
 	enum ethertype ethertype;
 	enum protocol protocol;
-	/* The kernel compares padding too, so there is none. */
-	__u8 reserved;
 };
 
 struct traffic {

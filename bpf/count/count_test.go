@@ -17,9 +17,8 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 
 // class is struct traffic_class of count.c.
 type class struct {
-	EtherType uint16
-	Protocol  uint8
-	_         uint8
+	EtherType uint32
+	Protocol  uint32
 }
 
 // traffic is struct traffic of count.c.
