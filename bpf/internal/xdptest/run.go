@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/features"
+	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/bpf"
 )
@@ -15,6 +17,9 @@ import (
 // MinFrame is the length of the shortest frame a program can be run on, in bytes
 // (ETH_HLEN, see bpf_prog_test_run_xdp in net/bpf/test_run.c).
 const MinFrame = 14
+
+// linux5_18 is KERNEL_VERSION(5, 18, 0), the first with BPF_F_XDP_HAS_FRAGS.
+const linux5_18 = 5<<16 | 18<<8
 
 // The return values of a program (enum xdp_action in linux/bpf.h).
 const (
@@ -37,9 +42,19 @@ func Spec(t testing.TB, name string) *ebpf.CollectionSpec {
 	return spec
 }
 
-// Load loads an object into the kernel until the test ends.
+// Load loads an object into the kernel until the test ends, without the flag for
+// frames of several buffers where the kernel does not know it.
 func Load(t testing.TB, spec *ebpf.CollectionSpec) *ebpf.Collection {
 	t.Helper()
+	version, err := features.LinuxVersionCode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if version < linux5_18 {
+		for _, p := range spec.Programs {
+			p.Flags &^= unix.BPF_F_XDP_HAS_FRAGS
+		}
+	}
 	coll, err := ebpf.NewCollection(spec)
 	if err != nil {
 		t.Fatalf("loading: %+v", err)
