@@ -190,17 +190,17 @@ int acl(struct xdp_md *ctx)
 	struct frame f = frame_of(ctx);
 	struct ip_packet ip;
 	__u32 packet = 0;
-	__u16 ethertype;
+	struct link_header link;
 
-	if (!read_ethernet(&f, ctx, &ethertype) || is_vlan(ethertype))
+	if (!read_ethernet(&f, ctx, &link) || is_vlan(link.ethertype))
 		return XDP_DROP;
 
-	if (ethertype == ETH_P_ARP)
+	if (link.ethertype == ETH_P_ARP)
 		return XDP_PASS;
-	if (ethertype == ETH_P_IP) {
+	if (link.ethertype == ETH_P_IP) {
 		if (!read_ipv4(&f, &ip))
 			return XDP_DROP;
-	} else if (ethertype == ETH_P_IPV6) {
+	} else if (link.ethertype == ETH_P_IPV6) {
 		if (!read_ipv6(&f, ctx, &ip) || is_mapped(&ip))
 			return XDP_DROP;
 	} else {
@@ -215,7 +215,7 @@ int acl(struct xdp_md *ctx)
 		if (!read_destination_port(&f, &port))
 			return XDP_DROP;
 		packet = HAS_PORT | port;
-	} else if (ethertype == ETH_P_IPV6 && ip.protocol == IPPROTO_ICMPV6) {
+	} else if (link.ethertype == ETH_P_IPV6 && ip.protocol == IPPROTO_ICMPV6) {
 		__u8 type;
 
 		if (!read_icmp_type(&f, &type))

@@ -118,36 +118,32 @@ __noinline int count_packet(__u32 ethertype, __u32 protocol, __u64 bytes)
  * bpf_xdp_get_buff_len came with 5.18; so a frame that fills a buffer is taken
  * to be as long as its IP header says, if that is longer.
  */
-static __always_inline __u64 length_of(const struct xdp_md *ctx, __u64 link_header, __u64 ip_length)
+static __always_inline __u64 length_of(const struct xdp_md *ctx, const struct link_header *link,
+				       const struct ip_packet *ip)
 {
 	__u64 linear = ctx->data_end - ctx->data;
+	__u64 said = link->size + ip->length;
 
 	/* Else clang compares sums of pointers, which the verifier does not follow. */
 	barrier_var(linear);
-	barrier_var(link_header);
-
-	if (linear >= MIN_FULL_BUFFER && link_header + ip_length > linear)
-		return link_header + ip_length;
-	return linear;
+	return linear >= MIN_FULL_BUFFER && said > linear ? said : linear;
 }
 
 SEC("xdp.frags")
 int count(struct xdp_md *ctx)
 {
 	struct frame f = frame_of(ctx);
+	struct link_header link;
 	struct ip_packet ip = {};
 	__u32 protocol = NONE;
-	__u64 link_header;
-	__u16 ethertype;
 
-	read_ethernet(&f, ctx, &ethertype);
-	link_header = f.next - (void *)(long)ctx->data;
-	if (ethertype == ETH_P_IP && read_ipv4(&f, &ip))
+	read_ethernet(&f, ctx, &link);
+	if (link.ethertype == ETH_P_IP && read_ipv4(&f, &ip))
 		protocol = ip.protocol;
-	else if (ethertype == ETH_P_IPV6 && read_ipv6(&f, ctx, &ip))
+	else if (link.ethertype == ETH_P_IPV6 && read_ipv6(&f, ctx, &ip))
 		protocol = ip.protocol;
 
-	count_packet(ethertype, protocol, length_of(ctx, link_header, ip.length));
+	count_packet(link.ethertype, protocol, length_of(ctx, &link, &ip));
 	return XDP_PASS;
 }
 

@@ -65,6 +65,22 @@ static __always_inline void *take(struct frame *f, __u32 size)
 	return header;
 }
 
+/*
+ * Goes over size bytes; false where there are fewer, or where size is over limit.
+ *
+ * The barriers keep clang from testing something else than what it adds, and from
+ * adding anew for each use: the verifier would not see that it is the same.
+ */
+static __always_inline bool skip(struct frame *f, __u32 size, __u32 limit)
+{
+	barrier_var(size);
+	if (size > limit)
+		return false;
+	f->next += size;
+	barrier_var(f->next);
+	return f->next <= f->end;
+}
+
 static __always_inline bool is_vlan(__u16 ethertype)
 {
 	return ethertype == ETH_P_8021Q || ethertype == ETH_P_8021AD;
@@ -102,30 +118,34 @@ __noinline __u32 skip_vlan_tags(struct xdp_md *ctx)
 	return offset << 16 | ethertype;
 }
 
-/*
- * Reads the Ethernet header and up to MAX_VLAN_TAGS tags. The EtherType, in host
- * order, is the one behind them; it is a VLAN's own in a frame that has more
- * tags or is cut inside of one, and below ETH_P_802_3_MIN it is the length of an
- * 802.3 frame.
- */
-static __always_inline bool read_ethernet(struct frame *f, struct xdp_md *ctx, __u16 *ethertype)
+/* The headers before a packet: Ethernet's and up to MAX_VLAN_TAGS tags. */
+struct link_header {
+	__u16 size;
+	/*
+	 * What follows them, host order. It is a VLAN's own where there are more
+	 * tags or the frame is cut inside of one, and below ETH_P_802_3_MIN it is
+	 * the length of an 802.3 frame.
+	 */
+	__u16 ethertype;
+};
+
+static __always_inline bool read_ethernet(struct frame *f, struct xdp_md *ctx, struct link_header *link)
 {
 	const struct ethhdr *eth = take(f, sizeof(*eth));
-	__u32 tagged, offset;
+	__u32 tagged;
 
-	*ethertype = 0;
+	link->size = sizeof(*eth);
+	link->ethertype = 0;
 	if (!eth)
 		return false;
-	*ethertype = bpf_ntohs(eth->h_proto);
-	if (!is_vlan(*ethertype))
+	link->ethertype = bpf_ntohs(eth->h_proto);
+	if (!is_vlan(link->ethertype))
 		return true;
 
 	tagged = skip_vlan_tags(ctx);
-	*ethertype = tagged;
-	offset = tagged >> 16;
-	if (offset < sizeof(*eth) || offset > sizeof(*eth) + MAX_VLAN_TAGS * sizeof(struct vlan_tag))
-		return false;
-	return take(f, offset - sizeof(*eth));
+	link->size = tagged >> 16;
+	link->ethertype = tagged;
+	return skip(f, link->size - sizeof(*eth), MAX_VLAN_TAGS * sizeof(struct vlan_tag));
 }
 
 /* What an IPv4 or IPv6 packet says of itself. */
@@ -140,13 +160,8 @@ struct ip_packet {
 static __always_inline bool read_ipv4(struct frame *f, struct ip_packet *ip)
 {
 	const struct iphdr *header = take(f, sizeof(*header));
-	__u32 options;
 
 	if (!header || header->version != 4)
-		return false;
-	/* An ihl below 5 wraps around, so this one bound is both. */
-	options = (header->ihl - 5u) * 4;
-	if (options > 40)
 		return false;
 	ip->source[0] = 0;
 	ip->source[1] = 0;
@@ -156,7 +171,8 @@ static __always_inline bool read_ipv4(struct frame *f, struct ip_packet *ip)
 	ip->protocol = header->protocol;
 	ip->hop_limit = header->ttl;
 	ip->later_fragment = header->frag_off & bpf_htons(0x1fff);
-	return take(f, options);
+	/* Up to 40 bytes of options. An ihl below 5 wraps around and is over that. */
+	return skip(f, (header->ihl - 5u) * 4, 40);
 }
 
 /*
@@ -237,14 +253,13 @@ static __always_inline bool read_ipv6_extensions(struct frame *f, struct xdp_md 
 {
 	__u32 start = f->next - (void *)(long)ctx->data;
 	__u32 upper = skip_ipv6_extensions(ctx, start, ip->protocol);
-	__u32 offset = upper >> 8 & 0xffff;
 
-	if (!upper || offset > MAX_IPV6_OFFSET)
+	if (!upper)
 		return false;
 	ip->protocol = upper;
 	ip->later_fragment = upper & LATER_IPV6_FRAGMENT;
-	f->next = (void *)(long)ctx->data + offset;
-	return f->next <= f->end;
+	f->next = (void *)(long)ctx->data;
+	return skip(f, upper >> 8 & 0xffff, MAX_IPV6_OFFSET);
 }
 
 static __always_inline bool read_ipv6(struct frame *f, struct xdp_md *ctx, struct ip_packet *ip)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/bpf"
@@ -46,6 +47,9 @@ func Spec(t testing.TB, name string) *ebpf.CollectionSpec {
 // frames of several buffers where the kernel does not know it.
 func Load(t testing.TB, spec *ebpf.CollectionSpec) *ebpf.Collection {
 	t.Helper()
+	if err := rlimit.RemoveMemlock(); err != nil {
+		t.Fatal(err)
+	}
 	version, err := features.LinuxVersionCode()
 	if err != nil {
 		t.Fatal(err)
