@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 // AtEach runs a subtest for each change that a body makes: prepare sets the scene,
@@ -48,6 +46,7 @@ func runUntil(body string, env []string, n int) (before string, ended bool, err 
 	defer runtime.UnlockOSThread()
 	cmd := Command(body, env...)
 	cmd.SysProcAttr.Ptrace = true
+	cmd.SysProcAttr.Setpgid = true // see tracee
 	if err := cmd.Start(); err != nil {
 		return "", false, err
 	}
@@ -58,71 +57,4 @@ func runUntil(body string, env []string, n int) (before string, ended bool, err 
 		err = errors.Join(fmt.Errorf("tracing body %q: %w", body, err), child.kill())
 	}
 	return before, ended, err
-}
-
-// tracee is the main thread of a child, and the child.
-type tracee int
-
-func (p tracee) kill() error {
-	if err := unix.Kill(int(p), unix.SIGKILL); err != nil {
-		return err
-	}
-	for {
-		status, err := p.wait()
-		if err != nil || status.Signaled() || status.Exited() {
-			return err
-		}
-	}
-}
-
-func (p tracee) wait() (status unix.WaitStatus, err error) {
-	for {
-		_, err = unix.Wait4(int(p), &status, unix.WALL, nil)
-		if !errors.Is(err, unix.EINTR) {
-			return status, err
-		}
-	}
-}
-
-// follow lets the child go from system call to system call until the nth change,
-// and kills it there, or until it ends.
-func (p tracee) follow(n int) (before string, ended bool, err error) {
-	if _, err := p.wait(); err != nil { // its exec
-		return "", false, err
-	}
-	if err := unix.PtraceSetOptions(int(p), unix.PTRACE_O_TRACESYSGOOD|unix.PTRACE_O_EXITKILL); err != nil {
-		return "", false, err
-	}
-	begun, signal := false, 0
-	for {
-		if err := unix.PtraceSyscall(int(p), signal); err != nil {
-			return "", false, err
-		}
-		status, err := p.wait()
-		switch {
-		case err != nil:
-			return "", false, err
-		case status.Exited() && status.ExitStatus() == 0 && begun:
-			return "", true, nil
-		case status.Exited() || status.Signaled():
-			return "", false, fmt.Errorf("child ended: exit status %d, %v", status.ExitStatus(), status.Signal())
-		case status.StopSignal() != unix.SIGTRAP|0x80: // as set by TRACESYSGOOD
-			signal = int(status.StopSignal())
-			continue
-		}
-		signal = 0
-		call, err := p.entered()
-		if err != nil {
-			return "", false, err
-		}
-		begun = begun || call.begins()
-		what := call.changes()
-		if !begun || what == "" {
-			continue
-		}
-		if n == 0 {
-			return what, false, p.kill()
-		}
-		n--
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -18,12 +17,6 @@ const bodyEnv = "XDP_CHAIN_CRASHTEST"
 // beginning is an option that prctl(2) does not have. A child asks for it where
 // its body begins, which nothing before that does.
 const beginning = 0x63726173
-
-func init() {
-	if os.Getenv(bodyEnv) != "" {
-		runtime.LockOSThread()
-	}
-}
 
 // Command returns a child that runs a body to its end, not started and not traced;
 // env is added to its environment. What it prints goes to standard error.

@@ -6,15 +6,20 @@
 //
 // # Mechanism
 //
-// [AtEach] starts the test binary over and over. The child runs one named body on
-// its main thread, which the parent traces with ptrace(2), from one system call to
-// the next. Before the first call that changes files or BPF objects the parent kills
-// the child, in the next run before the second, and so on until a child gets through
-// the whole body. The code under test needs no hooks for that, and no step of it can
-// be forgotten.
+// [AtEach] starts the test binary over and over. The child runs one named body,
+// and the parent traces all of its threads with ptrace(2), from one system call to
+// the next. Before the first call that changes files, BPF objects or network
+// interfaces the parent kills the child, in the next run before the second, and so
+// on until a child gets through the whole body. The code under test needs no hooks
+// for that, and no step of it can be forgotten.
 //
 // # Traps
 //
-// Only what the body does on its own goroutine is seen: the main goroutine, which
-// stays on the main thread.
+// The parent waits until the kernel has closed the killed child's files. What
+// another process would meet in between, such as a lock that is free before a
+// link is gone, is not shown.
+//
+// Changes that a body makes in no fixed order, by iterating over a map or on
+// several threads at once, are counted in another order in each run. Every run
+// still kills at another count, and the last one still is the first to get through.
 package crashtest
