@@ -50,7 +50,8 @@ arch=/usr/include/$(uname -m)-linux-gnu
 clang-19 -target bpfel -mcpu=v3 -std=gnu17 -O2 -g -Wall -Wextra -Werror \
 	-fno-ident -ffile-prefix-map="$root"=. \
 	-Ibpf/include -isystem "$arch" \
-	-c "${source#"$root"/}" -o "$out"
+	-c "${source#"$root"/}" -o "$out.tmp"
 
-# DWARF goes, BTF stays.
-llvm-strip-19 -g "$out"
+# DWARF goes, BTF stays. The old object stays until the new one is whole.
+llvm-strip-19 -g "$out.tmp"
+mv "$out.tmp" "$out"
