@@ -99,12 +99,8 @@ func (n *Node) apply(ctx context.Context, a *Attachment, s *sites, wants map[cha
 	if err := n.Records.SaveAttachment(index); err != nil {
 		return err
 	}
-	for _, list := range wants {
-		for _, w := range list {
-			if err := n.Store.Put(w.object); err != nil {
-				return err
-			}
-		}
+	if err := n.storeObjects(wants); err != nil {
+		return err
 	}
 	for _, site := range s.list {
 		if err := n.applyChain(ctx, a, site, wants[site.side]); err != nil {
@@ -112,6 +108,24 @@ func (n *Node) apply(ctx context.Context, a *Attachment, s *sites, wants map[cha
 		}
 	}
 	return n.leaveOthers(ctx, a, before, keys)
+}
+
+// storeObjects keeps the members' objects, each once however many members come
+// from it.
+func (n *Node) storeObjects(wants map[chain.Side][]wanted) error {
+	stored := make(map[string]bool)
+	for _, list := range wants {
+		for _, w := range list {
+			if stored[w.object.Digest] {
+				continue
+			}
+			if err := n.Store.Put(w.object); err != nil {
+				return err
+			}
+			stored[w.object.Digest] = true
+		}
+	}
+	return nil
 }
 
 // leaveOthers takes the attachment's members off the chains that it had and wants
