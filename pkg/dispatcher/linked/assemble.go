@@ -36,7 +36,7 @@ func assemble(members []dispatcher.Member, built *dispatcher.Built, opts dispatc
 		License:   first.License,
 		ByteOrder: first.ByteOrder,
 	}
-	if allFrags(members) {
+	if takesFrags(members) {
 		spec.Flags |= unix.BPF_F_XDP_HAS_FRAGS
 	}
 	return spec, nil

@@ -40,7 +40,7 @@ func (linker) Build(ctx context.Context, members []dispatcher.Member, opts dispa
 	if err := check(members, opts); err != nil {
 		return nil, err
 	}
-	built := &dispatcher.Built{Maps: make(map[string]map[string]*ebpf.Map, len(members)), Frags: allFrags(members)}
+	built := &dispatcher.Built{Maps: make(map[string]map[string]*ebpf.Map, len(members)), Frags: takesFrags(members)}
 	if err := fill(ctx, built, members, opts); err != nil {
 		return nil, errors.Join(permission(err), built.Close())
 	}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package linked
+
+import (
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+)
+
+// fragsSince is the version code of Linux 5.18, the first to have
+// BPF_F_XDP_HAS_FRAGS.
+const fragsSince = 5<<16 | 18<<8
+
+// takesFrags reports whether a chain of these members takes packets of several
+// buffers: every member does, and the kernel knows of it. A kernel that does not
+// gives no program such packets, so members made for them run there as well.
+func takesFrags(members []dispatcher.Member) bool {
+	return allFrags(members) && kernelHasFrags()
+}
+
+// kernelHasFrags asks the kernel itself only where its version does not say:
+// distributions bring features to older versions.
+var kernelHasFrags = sync.OnceValue(func() bool {
+	if version, err := features.LinuxVersionCode(); err == nil && version >= fragsSince {
+		return true
+	}
+	return probeFrags() == nil
+})
+
+// probeFrags loads a program that takes frags.
+func probeFrags() error {
+	return tryLoad(&ebpf.ProgramSpec{
+		Type: ebpf.XDP, AttachType: ebpf.AttachXDP, Flags: unix.BPF_F_XDP_HAS_FRAGS, License: "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, int32(chain.Pass)), asm.Return()},
+	})
+}
