@@ -15,12 +15,14 @@ import (
 	"github.com/containernetworking/cni/pkg/skel"
 	"github.com/containernetworking/cni/pkg/types"
 	cniversion "github.com/containernetworking/cni/pkg/version"
+	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/internal/version"
 	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
 func main() {
+	raiseMemlock()
 	skel.PluginMainFuncs(skel.CNIFuncs{
 		Add:    verb{"ADD", patience, add}.run,
 		Del:    verb{"DEL", patience, del}.run,
@@ -28,6 +30,14 @@ func main() {
 		GC:     verb{"GC", gcPatience, gc}.run,
 		Status: verb{"STATUS", patience, status}.run,
 	}, supported, "CNI plugin xdp-chain "+version.String())
+}
+
+// raiseMemlock lets this process make maps and programs of any size. Kernels before
+// 5.11 count them against RLIMIT_MEMLOCK, and runtimes start plugins with the 64 KiB
+// that is usual; later ones count them against the cgroup. Where the limit cannot
+// be raised, the kernel's refusal will say more than this call's.
+func raiseMemlock() {
+	_ = unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY})
 }
 
 // supported are the versions of CNI whose results list interfaces with their
