@@ -51,7 +51,7 @@ func explainMember(member []dispatcher.Member, built *dispatcher.Built, opts dis
 		return nil
 	}
 	plain := m.Spec.Programs[m.Function].Copy()
-	plain.Ifindex = spec.Ifindex
+	plain.Ifindex, plain.Flags = spec.Ifindex, spec.Flags
 	if err := associate(plain.Instructions, built.Maps[m.Name]); err != nil {
 		return fmt.Errorf("member %q: %w", m.Name, err)
 	}
