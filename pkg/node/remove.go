@@ -20,15 +20,15 @@ import (
 // can be repeated. Its errors are those that a retry can mend: a lock not got in
 // time, a full file system.
 //
-// Dies anywhere: the index goes last, so the next Remove finds the rest.
+// Dies anywhere: the index is removed after the chains, so the next Remove finds
+// the rest.
 func (n *Node) Remove(ctx context.Context, network, containerID, ifname string) error {
 	index, err := n.attachment(ctx, network, containerID, ifname)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	// Without an index there are no chains, but what a process left that was killed
+	// as it wrote or removed the index.
 	owner := record.Owner{Kind: record.OwnerAttachment, Network: network, ContainerID: containerID, Ifname: ifname}
 	var errs []error
 	for _, key := range index.Keys {
