@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
@@ -185,15 +186,15 @@ func (t *tenure) stageAndSwap(ctx context.Context, built *dispatcher.Built, next
 // running one, or on an interface that carries none. It fills in the mode that
 // was taken.
 func (t *tenure) swap(ctx context.Context, built *dispatcher.Built, next *record.State) error {
-	running, err := t.lock.OpenLink()
-	switch {
-	case err == nil:
+	running, err := t.runningLink()
+	if err != nil {
+		return err
+	}
+	if running != nil {
 		defer running.Close()
 		// Dies after it: the pinned link runs the pending program, which the next
 		// tenure makes final.
 		return t.iface.UpdateLink(running, built.Program, built.Frags)
-	case !errors.Is(err, fs.ErrNotExist):
-		return err
 	}
 	if old, err := t.runningNetlink(); old != nil || err != nil {
 		if err != nil {
@@ -203,13 +204,31 @@ func (t *tenure) swap(ctx context.Context, built *dispatcher.Built, next *record
 		// Dies after it: the interface carries the pending program.
 		return t.iface.ReplaceNetlink(built.Program, old, next.Mode, built.Frags)
 	}
-	// A chain whose link somebody unpinned is on its way off.
+	// A chain whose link somebody unpinned or detached is on its way off.
 	if old := t.rec.State; old != nil && old.Attach == chain.AttachLink {
 		if err := t.awaitDetached(ctx, old.ProgramID); err != nil {
 			return err
 		}
 	}
 	return t.attach(built, next)
+}
+
+// runningLink opens the link that holds the chain; nil where there is none, or one
+// that was detached: by a Remove that died, or by bpftool.
+func (t *tenure) runningLink() (link.Link, error) {
+	l, err := t.lock.OpenLink()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	ifindex, err := netdev.LinkIfindex(l)
+	if ifindex == 0 || err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
 }
 
 // runningNetlink opens the program that the chain has on the interface by

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
@@ -19,12 +20,9 @@ import (
 
 func TestCheckSaysWhatDiffers(t *testing.T) {
 	n := Default()
-	folder := func(t *testing.T, p *pod) string {
-		return filepath.Join(n.BPFFS.Root, "xdp-chain/chains", p.chain(t, n, chain.PodSide).Key.String())
-	}
 	unpin := func(name string) func(t *testing.T, p *pod) {
 		return func(t *testing.T, p *pod) {
-			if err := os.Remove(filepath.Join(folder(t, p), name)); err != nil {
+			if err := os.Remove(filepath.Join(p.folder(t, n), name)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -41,6 +39,9 @@ func TestCheckSaysWhatDiffers(t *testing.T) {
 			unpin("link")(t, p)
 			p.awaitNothing(t)
 		}, []string{"is gone: the interface carries no XDP program", "pin of its link is missing"}},
+		{"link detached", chain.AttachLink, func(t *testing.T, p *pod) {
+			p.detachLink(t, n)
+		}, []string{"is gone: the interface carries no XDP program"}},
 		{"counters unpinned", chain.AttachLink, unpin("counters"), []string{"pin of its counters is missing"}},
 		{"map unpinned", chain.AttachLink, unpin("maps/count/traffic"), []string{`pin of map "traffic" of member "count" is missing`}},
 		{"taken off", chain.AttachNetlink, func(t *testing.T, p *pod) {
@@ -50,15 +51,7 @@ func TestCheckSaysWhatDiffers(t *testing.T) {
 			p.takeOff(t)
 			p.occupy(t, chain.PodSide)
 		}, []string{"was replaced: the interface carries XDP program", "(foreign)"}},
-		{"interface gone", chain.AttachLink, func(t *testing.T, p *pod) {
-			l, err := netlink.LinkByName(p.host)
-			if err == nil {
-				err = netlink.LinkDel(l)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}, []string{"no such interface", "eth0"}},
+		{"interface gone", chain.AttachLink, func(t *testing.T, p *pod) { p.deleteVeth(t) }, []string{"no such interface", "eth0"}},
 		{"namespace gone", chain.AttachLink, func(t *testing.T, p *pod) { testenv.RemoveNetNS(t, p.NetNS) }, []string{p404}},
 		{"configured member missing", chain.AttachLink, func(t *testing.T, p *pod) {
 			p.Programs = programs("count", "pass", "drop")
@@ -97,6 +90,17 @@ func TestCheckSaysWhatDiffers(t *testing.T) {
 	}
 }
 
+func (p *pod) deleteVeth(t *testing.T) {
+	t.Helper()
+	l, err := netlink.LinkByName(p.host)
+	if err == nil {
+		err = netlink.LinkDel(l)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // awaitNothing waits until the pod's side carries nothing: the kernel takes a link
 // that lost its last pin down in its own time.
 func (p *pod) awaitNothing(t *testing.T) {
@@ -110,6 +114,25 @@ func (p *pod) awaitNothing(t *testing.T) {
 
 // p404 is how a namespace that is gone is worded by netdev.
 var p404 = netdev.ErrNetNSGone.Error()
+
+// folder is where the pod's side has its pins.
+func (p *pod) folder(t *testing.T, n *Node) string {
+	t.Helper()
+	return filepath.Join(n.BPFFS.Root, "xdp-chain/chains", p.chain(t, n, chain.PodSide).Key.String())
+}
+
+// detachLink does what bpftool link detach does: the link stays, on no interface.
+func (p *pod) detachLink(t *testing.T, n *Node) {
+	t.Helper()
+	l, err := link.LoadPinnedLink(filepath.Join(p.folder(t, n), "link"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := l.Detach(); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // takeOff detaches a netlink-attached chain behind our back.
 func (p *pod) takeOff(t *testing.T) {
@@ -125,26 +148,30 @@ func (p *pod) takeOff(t *testing.T) {
 
 func TestApplyMendsWhatDiffers(t *testing.T) {
 	n := Default()
+	unpin := func(name string) func(t *testing.T, p *pod) {
+		return func(t *testing.T, p *pod) {
+			if err := os.Remove(filepath.Join(p.folder(t, n), name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	for _, tt := range []struct {
 		name   string
 		attach chain.Attach
-		remove string // a pin
+		damage func(t *testing.T, p *pod)
 	}{
-		{"link", chain.AttachLink, "link"},
-		{"counters", chain.AttachLink, "counters"},
-		{"map", chain.AttachNetlink, "maps/count/traffic"},
-		{"program", chain.AttachNetlink, ""},
+		{"link unpinned", chain.AttachLink, unpin("link")},
+		{"link detached", chain.AttachLink, func(t *testing.T, p *pod) { p.detachLink(t, n) }},
+		{"counters unpinned", chain.AttachLink, unpin("counters")},
+		{"map unpinned", chain.AttachNetlink, unpin("maps/count/traffic")},
+		{"taken off", chain.AttachNetlink, func(t *testing.T, p *pod) { p.takeOff(t) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			testenv.NoLeaks(t)
 			p := newPod(t, 0)
 			p.Attach = tt.attach
 			p.apply(t, n, programs("count", "drop")...)
-			if tt.remove == "" {
-				p.takeOff(t)
-			} else if err := os.Remove(filepath.Join(n.BPFFS.Root, "xdp-chain/chains", p.chain(t, n, chain.PodSide).Key.String(), tt.remove)); err != nil {
-				t.Fatal(err)
-			}
+			tt.damage(t, p)
 			p.apply(t, n, programs("count", "drop")...)
 			if err := n.Check(t.Context(), p.Attachment); err != nil {
 				t.Error(err)
