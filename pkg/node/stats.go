@@ -67,7 +67,7 @@ func (n *Node) statsOf(rec *record.Record) (ChainStats, error) {
 	s := ChainStats{Key: rec.Key, Interface: rec.Interface}
 	sums := newTally(rec.Base)
 	if rec.State.Counters {
-		counters, err := n.BPFFS.OpenCounters(rec.Key)
+		counters, err := n.BPFFS.OpenCounters(rec.Key, rec.State.Generation)
 		if errors.Is(err, fs.ErrNotExist) {
 			s.Reason = "the pin of the chain's counters is missing"
 		} else if err != nil {

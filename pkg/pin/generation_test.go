@@ -51,7 +51,7 @@ func checkSettled(t *testing.T, l *pin.Locked, want generation) {
 	} else {
 		paths["counters"] = true
 		checkMap(t, "counters", l.OpenCounters, want.counters)
-		checkMap(t, "counters without lock", func() (*ebpf.Map, error) { return tree.OpenCounters(key) }, want.counters)
+		checkMap(t, "counters without lock", func() (*ebpf.Map, error) { return tree.OpenCounters(key, 1) }, want.counters)
 	}
 	for member, maps := range want.maps {
 		paths["maps/"+member] = true
@@ -317,6 +317,9 @@ func TestSettleKilledAnywhere(t *testing.T) {
 				}
 			}, func(t *testing.T) {
 				l := lockForTest(t, key)
+				if tt.second.counters != nil {
+					checkMap(t, "counters not settled yet", func() (*ebpf.Map, error) { return tree.OpenCounters(key, 2) }, tt.second.counters)
+				}
 				if err := l.Settle(2); err != nil {
 					t.Fatal(err)
 				}

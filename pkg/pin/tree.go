@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -126,11 +127,24 @@ func (t Tree) OpenLink(key chain.Key) (link.Link, error) {
 	return l, nil
 }
 
-// OpenCounters opens the counters of a chain, for reading alone, without its
-// lock: the chain may change at any time, and then counts in another map. Without
-// counters the error satisfies errors.Is(err, [fs.ErrNotExist]).
-func (t Tree) OpenCounters(key chain.Key) (*ebpf.Map, error) {
-	m, err := ebpf.LoadPinnedMap(filepath.Join(t.chain(key), countersName), &ebpf.LoadPinOptions{ReadOnly: true})
+// OpenCounters opens the counters of a chain's generation, for reading alone,
+// without its lock: the chain may change at any time, and then counts in another
+// map. A generation that runs and is not settled yet has them where it was staged.
+// Without counters the error satisfies errors.Is(err, [fs.ErrNotExist]).
+//
+// Once the generation is settled, what is opened is the chain's, be it of that
+// generation or of a later one. So who wants to be sure looks afterwards whether
+// the generation still is the one that runs.
+func (t Tree) OpenCounters(key chain.Key, generation uint64) (m *ebpf.Map, err error) {
+	number := strconv.FormatUint(generation, 10)
+	// In the order in which Settle moves them, so that they are not missed.
+	for _, folder := range []string{nextPrefix + number, settlePrefix + number, ""} {
+		path := filepath.Join(t.chain(key), folder, countersName)
+		m, err = ebpf.LoadPinnedMap(path, &ebpf.LoadPinOptions{ReadOnly: true})
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the pinned counters of chain %s: %w", key, err)
 	}

@@ -236,7 +236,7 @@ func TestNoTreeIsNoChains(t *testing.T) {
 	if _, err := nowhere.TryLock(key); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("TryLock: %v; want fs.ErrNotExist", err)
 	}
-	if _, err := nowhere.OpenCounters(key); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := nowhere.OpenCounters(key, 1); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("OpenCounters: %v; want fs.ErrNotExist", err)
 	}
 	if _, err := nowhere.OpenLink(key); !errors.Is(err, fs.ErrNotExist) {
