@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Bench measures what a chain costs, each figure beside the bare alternative that
+// was measured in the same run: `go run ./integration/bench`, or `make bench`.
+// docs/performance.md says what each line means.
+//
+// # Mechanism
+//
+// The program builds the plugins into .cache, enters the namespaces of package
+// sandbox, and works through its sections. Variants that are compared take turns,
+// in a new random order each round, so that whatever else the machine does hits
+// all alike. Of durations with system calls and processes in them the median is
+// taken; of packets the least, as nothing makes a processor faster than it is.
+//
+// # Traps
+//
+// A packet's time is the processor time of a long test run over its repetitions,
+// see way.sample; the wall time says something else.
+//
+// What the kernel frees, it frees later, on its own threads. Between rounds the
+// program waits a little, so that a round does not pay for the one before.
+package main

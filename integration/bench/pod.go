@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// netnsDir is where ip-netns(8) keeps named namespaces, and runtimes too.
+const netnsDir = "/run/netns"
+
+// podInterface is the interface in the pod, CNI_IFNAME.
+const podInterface = "eth0"
+
+// pod is a network namespace with a bare veth pair, which costs less than what
+// the bridge plugin makes and is the same to a chain.
+type pod struct {
+	name    string // also that of the veth's end on the host
+	path    string
+	ifindex int // of podInterface
+	handle  netns.NsHandle
+}
+
+// newPod makes a pod whose veth pair is up.
+func newPod(name string) (*pod, error) {
+	p := &pod{name: name, path: filepath.Join(netnsDir, name)}
+	host, err := netns.Get()
+	if err != nil {
+		return nil, err
+	}
+	defer host.Close()
+	err = onOwnThread(func() error {
+		var err error
+		if p.handle, err = netns.NewNamed(name); err != nil { // moves the thread
+			return err
+		}
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name = podInterface
+		veth := &netlink.Veth{LinkAttrs: attrs, PeerName: name, PeerNamespace: netlink.NsFd(int(host))}
+		if err := netlink.LinkAdd(veth); err != nil {
+			return fmt.Errorf("adding a veth pair: %w", err)
+		}
+		if err := quietUp("lo"); err != nil {
+			return err
+		}
+		p.ifindex, err = up(podInterface)
+		return err
+	})
+	if err == nil {
+		err = quietUp(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("making pod %s: %w", name, err)
+	}
+	return p, nil
+}
+
+// quietUp brings an interface up without an IPv6 link-local address, and so
+// without packets of its own.
+func quietUp(name string) error {
+	_, err := up(name)
+	return err
+}
+
+// up is quietUp, and returns the interface's index.
+func up(name string) (int, error) {
+	// 1 is IN6_ADDR_GEN_MODE_NONE, uapi/linux/if_link.h. Without IPv6 there is no
+	// such file.
+	mode := "/proc/sys/net/ipv6/conf/" + name + "/addr_gen_mode"
+	if err := os.WriteFile(mode, []byte("1"), 0); err != nil && !os.IsNotExist(err) {
+		return 0, err
+	}
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return 0, fmt.Errorf("finding %s: %w", name, err)
+	}
+	return l.Attrs().Index, netlink.LinkSetUp(l)
+}
+
+// do runs f on a thread that is in the pod's namespace.
+func (p *pod) do(f func() error) error {
+	return onOwnThread(func() error {
+		if err := netns.Set(p.handle); err != nil {
+			return fmt.Errorf("entering pod %s: %w", p.name, err)
+		}
+		return f()
+	})
+}
+
+// remove ends the pod's namespace and with it the veth pair, some time after.
+func (p *pod) remove() error {
+	if err := p.handle.Close(); err != nil {
+		return err
+	}
+	if err := unix.Unmount(p.path, unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("unmounting %s: %w", p.path, err)
+	}
+	return os.Remove(p.path)
+}
+
+// onOwnThread runs f on a thread that ends with it, so that f may move it to
+// another namespace.
+func onOwnThread(f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked
+		done <- f()
+	}()
+	return <-done
+}
