@@ -23,12 +23,13 @@ type sizes struct {
 	packetRounds int
 	packetRepeat int
 	swaps        int
+	tcpRounds    int
 	crowd        int // pods alive at once
 	crowdEnds    int // how many of the first and of the last are compared
 }
 
 // full is a run of a few minutes.
-var full = sizes{podRounds: 60, packetRounds: 40, packetRepeat: 500_000, swaps: 1000, crowd: 500, crowdEnds: 20}
+var full = sizes{podRounds: 60, packetRounds: 40, packetRepeat: 500_000, swaps: 1000, tcpRounds: 5, crowd: 500, crowdEnds: 20}
 
 // measurements are the sections of a report.
 var measurements = []struct {
@@ -38,13 +39,14 @@ var measurements = []struct {
 	{"packets", measurePackets},
 	{"pods", measurePods},
 	{"swaps", measureSwaps},
+	{"tcp", measureTCP},
 	{"crowd", measureCrowd},
 }
 
 func main() {
 	format := flag.String("o", "table", "what to print: table or json")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-o table|json] [packets|pods|swaps|crowd]...")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-o table|json] [packets|pods|swaps|tcp|crowd]...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()

@@ -28,7 +28,7 @@ type section struct {
 type figure struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
-	Unit  string  `json:"unit"` // ms, ns, KiB, packets; x: a ratio
+	Unit  string  `json:"unit"` // ms, ns, KiB, Gbit/s, packets; x: a ratio
 
 	// Times is how many times the figure named Of this one is.
 	Times float64 `json:"times,omitempty"`
