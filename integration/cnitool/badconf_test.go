@@ -102,7 +102,7 @@ func TestBadConfiguration(t *testing.T) {
 		program("globals' type", fields{"name": "drop", "globals": []int{}}, 7, "programs[1].globals"),
 		program("maps' type", fields{"name": "acl", "maps": "none"}, 7, "programs[1].maps"),
 		program("map's unknown field", fields{"name": "acl", "maps": fields{"rules": fields{"size": 1}}}, 7, "programs[1].maps.rules.size"),
-		program("map's scope", fields{"name": "acl", "maps": fields{"rules": fields{"scope": "host"}}}, 7, "programs[1].maps.rules.scope", "host"),
+		program("map's scope", fields{"name": "acl", "maps": fields{"rules": fields{"scope": "host"}}}, 7, "programs[1].maps.rules.scope", "host", "one of pod, node"),
 		program("map pinned and sized", fields{"name": "acl", "maps": fields{"rules": fields{"pinned": "/sys/fs/bpf/rules", "maxEntries": 1}}}, 7, "programs[1]", "pinned"),
 		program("map's maxEntries negative", fields{"name": "acl", "maps": fields{"rules": fields{"maxEntries": -1}}}, 7, "programs[1].maps.rules.maxEntries"),
 		program("entry without value", fields{"name": "acl", "maps": fields{"rules": fields{"entries": []fields{{"key": 1}}}}}, 7, "programs[1].maps.rules.entries[0]"),

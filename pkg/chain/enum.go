@@ -4,6 +4,7 @@ package chain
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,7 +16,9 @@ func parseEnum[T ~uint8](what string, text []byte, names []string, v *T) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: %s %q; use one of %s", ErrInvalid, what, text, strings.Join(names, ", "))
+	// An empty name is that of what nobody chose.
+	choice := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "" })
+	return fmt.Errorf("%w: %s %q; use one of %s", ErrInvalid, what, text, strings.Join(choice, ", "))
 }
 
 func printEnum[T ~uint8](what string, names []string, v T) string {
