@@ -212,7 +212,6 @@ func (t *tenure) planWith(a *Attachment, want []wanted) (plan, error) {
 		return plan{}, err
 	}
 	p.members = append(p.members, want...)
-	p.network = a.Network
 	p.requested = record.Requested{Mode: a.Mode, Attach: a.Attach, Dispatcher: a.Dispatcher}
 	p.counters = a.Counters
 	members := make([]chain.Member, 0, len(p.members))

@@ -24,8 +24,6 @@ type plan struct {
 	members   []wanted
 	requested record.Requested
 	counters  bool
-	// network names the folder of the node-scoped maps.
-	network string
 }
 
 // sorted returns what the record says of the members, in running order.
@@ -48,20 +46,24 @@ func (t *tenure) change(ctx context.Context, p plan) error {
 	if err != nil {
 		return err
 	}
-	shared, err := t.node.sharedMaps(ctx, p)
+	given, err := t.givenMaps(ctx, p)
 	if err != nil {
 		return err
 	}
-	defer shared.close()
-	built, err := t.build(ctx, p, next, shared)
+	defer given.close()
+	built, err := t.build(ctx, p, next, given)
 	if err != nil {
-		return errors.Join(err, shared.undo())
+		return errors.Join(err, given.undo())
 	}
 	defer built.Close()
-	if err := t.install(ctx, built, next); err != nil {
-		return errors.Join(err, shared.undo())
+	err = given.fill()
+	if err == nil {
+		err = t.install(ctx, built, next)
 	}
-	return nil
+	if err != nil {
+		return errors.Join(err, given.undo())
+	}
+	return t.commit(*next)
 }
 
 // next is the generation to come, before it is known which program it runs.
@@ -97,8 +99,8 @@ func (t *tenure) keepHook(s *record.State) error {
 	return nil
 }
 
-// build makes the new dispatcher whole, with the maps that members keep.
-func (t *tenure) build(ctx context.Context, p plan, next *record.State, shared *sharedMaps) (*dispatcher.Built, error) {
+// build makes the new dispatcher whole, with the maps that members are given.
+func (t *tenure) build(ctx context.Context, p plan, next *record.State, given *givenMaps) (*dispatcher.Built, error) {
 	d, reason, err := choose(p.requested.Dispatcher)
 	if err != nil {
 		return nil, err
@@ -106,17 +108,7 @@ func (t *tenure) build(ctx context.Context, p plan, next *record.State, shared *
 	next.Dispatcher, next.DispatcherWhy = d.Kind(), reason
 	members := make([]dispatcher.Member, 0, len(p.members))
 	for _, w := range p.members {
-		kept, err := t.keptMaps(w.Member)
-		if err != nil {
-			return nil, err
-		}
-		defer closeMaps(kept)
-		given := maps.Clone(kept)
-		if given == nil {
-			given = make(map[string]*ebpf.Map)
-		}
-		maps.Copy(given, shared.byMember[w.Name])
-		members = append(members, dispatcher.Member{Member: w.Member.Member, Spec: w.program.Spec, Maps: given})
+		members = append(members, dispatcher.Member{Member: w.Member.Member, Spec: w.program.Spec, Maps: given.byMember[w.Name]})
 	}
 	opts := dispatcher.Options{Counters: p.counters}
 	if next.Mode != chain.ModeOffload {
@@ -138,22 +130,22 @@ func closeMaps(opened map[string]*ebpf.Map) {
 	}
 }
 
-// install records the new generation, stages its pins, swaps it in and makes it
-// final.
+// install records the new generation, stages its pins and swaps it in.
 func (t *tenure) install(ctx context.Context, built *dispatcher.Built, next *record.State) error {
 	if err := t.describe(built, next); err != nil {
 		return err
 	}
 	t.rec.Pending = next
-	// Dies here: the next tenure finds that the kernel does not run the pending
-	// program, and drops it. The same goes for a half-made staging folder.
-	if err := t.node.Records.Save(t.lock, t.rec); err != nil {
-		return err
+	err := t.node.Records.Save(t.lock, t.rec)
+	if err == nil {
+		// Dies here: the next tenure finds that the kernel does not run the pending
+		// program, and drops it. The same goes for a half-made staging folder.
+		err = t.stageAndSwap(ctx, built, next)
 	}
-	if err := t.stageAndSwap(ctx, built, next); err != nil {
+	if err != nil {
 		return errors.Join(err, t.drop())
 	}
-	return t.commit(*next)
+	return nil
 }
 
 // describe fills in what is known of a generation once it is loaded.

@@ -16,13 +16,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/crashtest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	crashtest.Child(bodies)
+	testenv.Main(m)
+}
 
 // pod is a pod's namespace with eth0 in it, and what an ADD for it would ask for.
 type pod struct {
@@ -306,8 +310,7 @@ func memberList(c *Chain) string {
 // countedIPv4 reads the packets of IPv4 from the map of the built-in count.
 func (p *pod) countedIPv4(t *testing.T, n *Node) (packets uint64) {
 	t.Helper()
-	folder := filepath.Join(n.BPFFS.Root, "xdp-chain/chains", p.chain(t, n, chain.PodSide).Key.String(), "maps/count")
-	return sumPinned(t, filepath.Join(folder, "traffic"))
+	return sumPinned(t, filepath.Join(p.folder(t, n), "maps/count/traffic"))
 }
 
 func TestFailedApplyLeavesNothing(t *testing.T) {

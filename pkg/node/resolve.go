@@ -19,6 +19,9 @@ type wanted struct {
 	record.Member
 	program *object.Program
 	object  *object.Object
+	// rebuilt says that the member is in the chain already, and that nobody asked
+	// for a change of it.
+	rebuilt bool
 }
 
 // resolver turns programs into members. It reads and parses each object once,
@@ -83,9 +86,6 @@ func (r *resolver) source(p *chain.Program) (*object.Object, chain.RunConfig, er
 	if err := entry.CheckMaps(p.Maps); err != nil {
 		return nil, chain.RunConfig{}, err
 	}
-	if err := entry.CheckMaps(p.Maps); err != nil {
-		return nil, chain.RunConfig{}, err
-	}
 	if p.Function == "" {
 		p.Function = entry.Function
 	}
@@ -123,7 +123,7 @@ func (n *Node) rebuild(m record.Member) (wanted, error) {
 	if err != nil {
 		return wanted{}, fmt.Errorf("program %q: %w", m.Name, err)
 	}
-	w := wanted{Member: m, program: program, object: obj}
+	w := wanted{Member: m, program: program, object: obj, rebuilt: true}
 	return w, w.configure()
 }
 

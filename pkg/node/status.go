@@ -4,8 +4,11 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
+
+	"github.com/cilium/ebpf"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
@@ -36,20 +39,49 @@ func (n *Node) Status(ctx context.Context, a Attachment) error {
 		return err
 	}
 	for _, list := range wants {
-		members := make([]dispatcher.Member, 0, len(list))
-		plain := make([]chain.Member, 0, len(list))
-		for _, w := range list {
-			members = append(members, dispatcher.Member{Member: w.Member.Member, Spec: w.program.Spec})
-			plain = append(plain, w.Member.Member)
-		}
-		if err := chain.CheckMembers(plain, d.MaxMembers()); err != nil {
+		if err := tryBuild(ctx, d, list, dispatcher.Options{Counters: a.Counters}); err != nil {
 			return err
 		}
-		built, err := d.Build(ctx, members, dispatcher.Options{Counters: a.Counters})
-		if err != nil {
-			return err
-		}
-		built.Close()
 	}
 	return nil
+}
+
+// tryBuild builds a chain and lets it go.
+func tryBuild(ctx context.Context, d dispatcher.Dispatcher, list []wanted, opts dispatcher.Options) error {
+	members := make([]dispatcher.Member, 0, len(list))
+	plain := make([]chain.Member, 0, len(list))
+	for _, w := range list {
+		pinned, err := pinnedMaps(&w)
+		if err != nil {
+			return fmt.Errorf("program %q: %w", w.Name, err)
+		}
+		defer closeMaps(pinned)
+		members = append(members, dispatcher.Member{Member: w.Member.Member, Spec: w.program.Spec, Maps: pinned})
+		plain = append(plain, w.Member.Member)
+	}
+	if err := chain.CheckMembers(plain, d.MaxMembers()); err != nil {
+		return err
+	}
+	built, err := d.Build(ctx, members, opts)
+	if err != nil {
+		return err
+	}
+	return built.Close()
+}
+
+// pinnedMaps opens the maps of a member that somebody else has to have pinned.
+func pinnedMaps(w *wanted) (map[string]*ebpf.Map, error) {
+	opened := make(map[string]*ebpf.Map)
+	for name, settings := range w.Maps {
+		if settings.Pinned == "" {
+			continue
+		}
+		m, err := openPinned(settings.Pinned, w.program.Spec.Maps[name])
+		if err != nil {
+			closeMaps(opened)
+			return nil, fmt.Errorf("map %q: %w", name, err)
+		}
+		opened[name] = m
+	}
+	return opened, nil
 }

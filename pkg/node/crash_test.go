@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/xdp-chain/xdp-chain/internal/crashtest"
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
+)
+
+// bodies are what processes do that are killed on the way.
+var bodies = map[string]func() error{
+	"apply": func() error {
+		return forAttachment(func(ctx context.Context, n *Node, a Attachment) error { return n.Apply(ctx, a) })
+	},
+	"remove": func() error {
+		return forAttachment(func(ctx context.Context, n *Node, a Attachment) error {
+			return n.Remove(ctx, a.Network, a.ContainerID, a.Ifname)
+		})
+	},
+	"gc": func() error {
+		return forAttachment(func(ctx context.Context, n *Node, a Attachment) error { return n.GC(ctx, a.Network, nil, true) })
+	},
+	"sweep": func() error {
+		return forAttachment(func(ctx context.Context, n *Node, _ Attachment) error { return n.Sweep(ctx, 16) })
+	},
+}
+
+func forAttachment(do func(context.Context, *Node, Attachment) error) error {
+	var a Attachment
+	if err := json.Unmarshal([]byte(os.Getenv("ATTACHMENT")), &a); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return do(ctx, Default(), a)
+}
+
+// with is the attachment with other programs, for a child's environment.
+func (p *pod) with(t *testing.T, list []chain.Program) []string {
+	t.Helper()
+	a := p.Attachment
+	a.Programs = list
+	text, err := json.Marshal(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{"ATTACHMENT=" + string(text)}
+}
+
+// finish is what comes after a process that was killed.
+type finish string
+
+const (
+	withDEL   finish = "DEL"
+	withADD   finish = "ADD"
+	withGC    finish = "GC"
+	withSweep finish = "sweep"
+)
+
+// eachKill runs a body that is killed before each of its changes. The finishes take
+// turns: changes in a row leave much the same, and those that do not come again in
+// the other tests. At the end nothing may be left.
+func eachKill(t *testing.T, body string, env []string, prepare func(t *testing.T), check func(t *testing.T, then finish), finishes ...finish) {
+	t.Helper()
+	kills := 0
+	crashtest.AtEach(t, body, env, func(t *testing.T) {
+		testenv.NoLeaks(t)
+		prepare(t)
+	}, func(t *testing.T) {
+		then := finishes[kills%len(finishes)]
+		kills++
+		t.Logf("then %s", then)
+		check(t, then)
+	})
+}
+
+// twoSides is a chain of one member on each side.
+func twoSides() []chain.Program {
+	return append(programs("pass"), onHost(programs("pass")[0]))
+}
+
+// sharing is a chain whose member shares a map with the network.
+func sharing(others ...string) []chain.Program {
+	list := programs(append([]string{"count"}, others...)...)
+	list[0].Maps = map[string]chain.MapSettings{"traffic": {Scope: chain.ScopeNode}}
+	return list
+}
+
+func TestKilledInTheFirstADD(t *testing.T) {
+	n := Default()
+	for _, tt := range []struct {
+		name     string
+		attach   chain.Attach
+		mode     chain.Mode // generic is quicker to be had
+		list     []chain.Program
+		finishes []finish
+	}{
+		{"link on both sides", chain.AttachLink, chain.ModeGeneric, twoSides(), []finish{withDEL, withADD}},
+		{"netlink with a map of the network", chain.AttachNetlink, chain.ModeAuto, sharing(), []finish{withADD, withDEL}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPod(t, 0)
+			p.Attach, p.Mode = tt.attach, tt.mode
+			eachKill(t, "apply", p.with(t, tt.list), func(*testing.T) {}, func(t *testing.T, then finish) {
+				if then == withADD {
+					p.apply(t, n, tt.list...)
+					p.check(t, n)
+					p.send(t, n, 1)
+				}
+				p.remove(t, n)
+			}, tt.finishes...)
+		})
+	}
+}
+
+func (p *pod) check(t *testing.T, n *Node) {
+	t.Helper()
+	if err := n.Check(t.Context(), p.Attachment); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestKilledInAChange(t *testing.T) {
+	n := Default()
+	for _, tt := range []struct {
+		name      string
+		attach    chain.Attach
+		mode      chain.Mode
+		old, next []chain.Program
+		finishes  []finish
+	}{
+		{"link", chain.AttachLink, chain.ModeGeneric, programs("count", "pass"), programs("count", "drop"), []finish{withDEL, withADD}},
+		{"netlink with a map of the network", chain.AttachNetlink, chain.ModeAuto, programs("pass"), sharing("drop"), []finish{withADD, withDEL}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPod(t, 0)
+			p.Attach, p.Mode = tt.attach, tt.mode
+			var before netdev.Attached
+			eachKill(t, "apply", p.with(t, tt.next), func(t *testing.T) {
+				p.apply(t, n, tt.old...)
+				p.send(t, n, 2)
+				before = p.attached(t, chain.PodSide)
+			}, func(t *testing.T, then finish) {
+				after := p.attached(t, chain.PodSide)
+				if after.ProgramID == 0 {
+					t.Error("the interface carries no chain")
+				}
+				p.counts(t, n, 2)
+				testenv.Send(t, "", p.host, frame)
+				if then == withADD {
+					// The old chain or the new one, whole.
+					p.Programs = tt.old
+					if after.ProgramID != before.ProgramID {
+						p.Programs = tt.next
+					}
+					p.check(t, n)
+					p.counts(t, n, 3)
+					p.apply(t, n, tt.next...)
+					p.check(t, n)
+					p.counts(t, n, 3)
+				}
+				p.remove(t, n)
+			}, tt.finishes...)
+		})
+	}
+}
+
+// counts waits until the chain's rows add up to what entered it.
+func (p *pod) counts(t *testing.T, n *Node, want uint64) {
+	t.Helper()
+	got := sum(p.rows(t, n, chain.PodSide))
+	for deadline := time.Now().Add(time.Second); got < want && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+		got = sum(p.rows(t, n, chain.PodSide))
+	}
+	if got != want {
+		t.Errorf("the chain counts %d packets, want %d", got, want)
+	}
+}
+
+func TestKilledInDEL(t *testing.T) {
+	n := Default()
+	for _, tt := range []struct {
+		name     string
+		attach   chain.Attach
+		mode     chain.Mode
+		list     []chain.Program
+		finishes []finish
+	}{
+		{"link on both sides", chain.AttachLink, chain.ModeGeneric, twoSides(), []finish{withDEL, withADD}},
+		{"netlink with a map of the network", chain.AttachNetlink, chain.ModeAuto, sharing(), []finish{withADD, withDEL}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPod(t, 0)
+			p.Attach, p.Mode = tt.attach, tt.mode
+			eachKill(t, "remove", p.with(t, nil), func(t *testing.T) {
+				p.apply(t, n, tt.list...)
+			}, func(t *testing.T, then finish) {
+				if then == withADD {
+					p.apply(t, n, tt.list...)
+					p.check(t, n)
+					p.send(t, n, 1)
+				}
+				p.remove(t, n)
+			}, tt.finishes...)
+		})
+	}
+}
+
+func TestKilledInTheDELOfOneOfTwo(t *testing.T) {
+	n := Default()
+	stays := newPod(t, 0)
+	stays.Mode = chain.ModeGeneric
+	leaves := *stays
+	leaves.Network = "other"
+	eachKill(t, "remove", leaves.with(t, nil), func(t *testing.T) {
+		stays.apply(t, n, sharing()...)
+		leaves.apply(t, n, programs("pass")...)
+		stays.send(t, n, 2)
+	}, func(t *testing.T, then finish) {
+		if stays.attached(t, chain.PodSide).ProgramID == 0 {
+			t.Error("the interface carries no chain")
+		}
+		stays.counts(t, n, 2)
+		members := "count"
+		if then == withADD {
+			leaves.apply(t, n, programs("pass")...)
+			leaves.check(t, n)
+			members = "count pass"
+		} else {
+			leaves.remove(t, n)
+		}
+		stays.check(t, n)
+		if got := memberList(stays.chain(t, n, chain.PodSide)); got != members {
+			t.Errorf("members %q, want %q", got, members)
+		}
+		stays.send(t, n, 1)
+		stays.counts(t, n, 3)
+		stays.remove(t, n)
+		leaves.remove(t, n)
+	}, withDEL, withADD)
+}
+
+func TestKilledInGC(t *testing.T) {
+	n := Default()
+	p := newPod(t, 0)
+	p.Mode = chain.ModeGeneric
+	eachKill(t, "gc", p.with(t, nil), func(t *testing.T) {
+		p.apply(t, n, sharing()...)
+	}, func(t *testing.T, then finish) {
+		if then == withGC {
+			if err := n.GC(t.Context(), p.Network, nil, true); err != nil {
+				t.Error(err)
+			}
+			if a := p.attached(t, chain.PodSide); a.ProgramID != 0 {
+				t.Errorf("the interface carries %s", a)
+			}
+		} else {
+			p.apply(t, n, sharing()...)
+			p.check(t, n)
+		}
+		p.remove(t, n)
+	}, withGC, withADD)
+}
+
+func TestKilledInASweepOfADeadChain(t *testing.T) {
+	n := Default()
+	var p *pod
+	eachKill(t, "sweep", newPod(t, 0).with(t, nil), func(t *testing.T) {
+		p = newPod(t, 0)
+		p.Mode = chain.ModeGeneric
+		p.apply(t, n, sharing()...)
+		p.deleteVeth(t)
+	}, func(t *testing.T, then finish) {
+		if then == withSweep {
+			if err := n.Sweep(t.Context(), 16); err != nil {
+				t.Error(err)
+			}
+			if keys, err := n.keys(); len(keys) != 0 || err != nil {
+				t.Errorf("left: %v, %v", keys, err)
+			}
+		}
+		p.remove(t, n)
+	}, withSweep, withDEL)
+}
