@@ -13,7 +13,6 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
-	"github.com/xdp-chain/xdp-chain/pkg/pin"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
@@ -55,10 +54,7 @@ func (n *Node) sweep(ctx context.Context, key chain.Key) error {
 		return err
 	}
 	t, err := n.tryHold(ctx, key)
-	if errors.Is(err, pin.ErrLocked) {
-		return nil
-	}
-	if err != nil {
+	if t == nil || err != nil {
 		return err
 	}
 	defer t.release()

@@ -36,26 +36,37 @@ type tenure struct {
 // nil; it is then found through the record.
 func (n *Node) hold(ctx context.Context, key chain.Key, iface *netdev.Interface) (*tenure, error) {
 	lock, err := n.BPFFS.Lock(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		// Somebody unmounted the bpffs. What was pinned there is lost, and those who
+		// want to leave must not be kept by that.
+		if err = n.BPFFS.Ensure(); err == nil {
+			lock, err = n.BPFFS.Lock(ctx, key)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
 	return n.begin(ctx, lock, iface)
 }
 
-// tryHold is hold for those who do not wait: a lock that somebody has satisfies
-// errors.Is(err, pin.ErrLocked).
+// tryHold is hold for those who do not wait: for a chain that somebody works on, or
+// that a killed process has not let go of yet, it returns nil.
 func (n *Node) tryHold(ctx context.Context, key chain.Key) (*tenure, error) {
+	now, cancel := context.WithCancel(ctx)
+	cancel()
 	lock, err := n.BPFFS.TryLock(key)
 	if errors.Is(err, fs.ErrNotExist) {
 		// A record alone: its folder is made, or nobody could lock it.
-		now, cancel := context.WithCancel(ctx)
-		cancel()
 		lock, err = n.BPFFS.Lock(now, key)
 	}
-	if err != nil {
-		return nil, err
+	var t *tenure
+	if err == nil {
+		t, err = n.begin(now, lock, nil)
 	}
-	return n.begin(ctx, lock, nil)
+	if errors.Is(err, pin.ErrLocked) || errors.Is(err, context.Canceled) {
+		return nil, nil
+	}
+	return t, err
 }
 
 func (n *Node) begin(ctx context.Context, lock *pin.Locked, iface *netdev.Interface) (*tenure, error) {

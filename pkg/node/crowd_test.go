@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+func TestAsManyMembersAsThereCanBe(t *testing.T) {
+	testenv.NoLeaks(t)
+	n, p := Default(), newPod(t, 0)
+	object := absolute(t, "../../bpf/pass/pass.o")
+	list := make([]chain.Program, 65)
+	for i := range list {
+		list[i] = chain.Program{Name: fmt.Sprintf("member-%d", i), Object: object}
+	}
+	p.Programs = list
+	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, chain.ErrTooManyMembers) {
+		t.Errorf("65 members: %v", err)
+	}
+	if a := p.attached(t, chain.PodSide); a.ProgramID != 0 {
+		t.Errorf("65 members: the interface carries %s", a)
+	}
+	p.apply(t, n, list[:64]...)
+	p.check(t, n)
+	p.send(t, n, 1)
+	p.Programs = list
+	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, chain.ErrTooManyMembers) {
+		t.Errorf("one more: %v", err)
+	}
+	p.Programs = list[:64]
+	p.check(t, n)
+	p.remove(t, n)
+}
+
+// Owners of several networks come and go at once, on chains and with maps that they
+// share, while somebody sweeps and looks.
+func TestManyAtOnce(t *testing.T) {
+	const rounds = 4
+	testenv.NoLeaks(t)
+	n := Default()
+	var busy sync.WaitGroup
+	for range 3 {
+		p := newPod(t, 0)
+		for i, network := range []string{"a", "b"} {
+			owner := *p
+			owner.Network = network
+			owner.Programs = sharing()
+			owner.Programs[0].Name = "count-" + network
+			owner.Programs[0].Object = absolute(t, "../../bpf/count/count.o")
+			owner.Programs[0].Priority = &i
+			busy.Go(func() {
+				for range rounds {
+					if err := errors.Join(n.Apply(t.Context(), owner.Attachment), n.Check(t.Context(), owner.Attachment)); err != nil {
+						t.Error(err)
+					}
+					if err := n.Remove(t.Context(), owner.Network, owner.ContainerID, owner.Ifname); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	stop := make(chan struct{})
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			_, errStats := n.Stats()
+			if err := errors.Join(errStats, n.Sweep(t.Context(), 16)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	busy.Wait()
+	close(stop)
+	looking.Wait()
+}
