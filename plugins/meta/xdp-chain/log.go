@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // level is a logLevel: debug, info (the zero value), warn or error.
@@ -39,7 +41,7 @@ func (l *level) UnmarshalText(text []byte) error {
 //
 // The file is opened for every verb, so that it can be rotated by renaming, and
 // for appending, so that lines of concurrent verbs do not mix. One that cannot
-// be opened is said on stderr and replaced by it.
+// be opened, or is no regular file, is said on stderr and replaced by it.
 func openLog(stdin []byte, stderr io.Writer) (log *slog.Logger, done func()) {
 	var wanted struct {
 		LogFile  string `json:"logFile"`
@@ -52,11 +54,30 @@ func openLog(stdin []byte, stderr io.Writer) (log *slog.Logger, done func()) {
 	if !filepath.IsAbs(wanted.LogFile) {
 		return toStderr, func() {}
 	}
-	file, err := os.OpenFile(wanted.LogFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	file, err := openLogFile(wanted.LogFile)
 	if err != nil {
 		toStderr.Warn("logging to stderr, since logFile cannot be opened", "error", err)
 		return toStderr, func() {}
 	}
 	handler := slog.NewJSONHandler(file, &slog.HandlerOptions{Level: levels[wanted.LogLevel]})
 	return slog.New(handler), func() { _ = file.Close() }
+}
+
+// openLogFile opens a regular file for appending, and makes it where it is
+// missing. Anything else could keep the verb waiting, DEL included: a FIFO until
+// somebody reads from it, already as it is opened but for O_NONBLOCK.
+func openLogFile(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|unix.O_NONBLOCK, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", path)
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return file, nil
 }

@@ -11,6 +11,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestLogToStderr(t *testing.T) {
@@ -75,5 +78,40 @@ func TestLogFile(t *testing.T) {
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("log file: %v, %v; want mode 0600", info.Mode(), err)
+	}
+}
+
+// A log that nobody reads must not keep a verb waiting, least of all DEL.
+func TestLogFileThatIsNone(t *testing.T) {
+	unread, read := filepath.Join(t.TempDir(), "unread"), filepath.Join(t.TempDir(), "read")
+	for _, fifo := range []string{unread, read} {
+		if err := unix.Mkfifo(fifo, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reader, err := os.OpenFile(read, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	for _, path := range []string{unread, read, "/dev/full", t.TempDir()} {
+		told := make(chan string, 1)
+		go func() {
+			var stderr bytes.Buffer
+			log, done := openLog([]byte(`{"logFile": "`+path+`"}`), &stderr)
+			defer done()
+			for range 1000 {
+				log.Error("filler", "filler", strings.Repeat("x", 100))
+			}
+			told <- stderr.String()
+		}()
+		select {
+		case stderr := <-told:
+			if lines := strings.Count(stderr, "\n"); lines != 1001 || !strings.Contains(stderr, path) {
+				t.Errorf("%s: %d lines on stderr, want 1000 and one that names it", path, lines)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: still waiting", path)
+		}
 	}
 }
