@@ -25,6 +25,10 @@ var (
 	// (MAX_USED_MAPS in the kernel's linux/bpf_verifier.h).
 	ErrTooManyMaps = fmt.Errorf("%w: too many maps", ErrNotLinkable)
 
+	// ErrMapRefused is behind errors about a map that the kernel does not make as the
+	// object, or the settings of its map, ask for it.
+	ErrMapRefused = errors.New("the kernel makes no such map")
+
 	// ErrNotPermitted is behind errors about a kernel that refuses this process,
 	// not the program.
 	ErrNotPermitted = errors.New("the kernel does not let this process load BPF programs and maps: " +

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -55,6 +56,24 @@ func TestWrongMapGiven(t *testing.T) {
 		err := buildError(t, dispatcher.Options{}, m)
 		if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), `"wronged"`) || !strings.Contains(err.Error(), tt.mapName) {
 			t.Errorf("map given as %s: %v", tt.mapName, err)
+		}
+	}
+}
+
+// What the kernel does not make is the object's fault, and said of the member.
+func TestMapRefused(t *testing.T) {
+	for name, spec := range map[string]*ebpf.MapSpec{
+		"ring of a thousand bytes":           {Type: ebpf.RingBuf, MaxEntries: 1000},
+		"values larger than per-CPU memory":  {Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 64 << 10, MaxEntries: 1},
+		"prefixes longer than the kernel's":  {Type: ebpf.LPMTrie, KeySize: 4 + 300, ValueSize: 4, MaxEntries: 1, Flags: unix.BPF_F_NO_PREALLOC},
+		"flags that the type does not allow": {Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1, Flags: unix.BPF_F_NO_PREALLOC},
+	} {
+		m := globals(t, "mine", 0, chain.Pass, 1)
+		spec.Name = "seen"
+		m.Spec.Maps["seen"] = spec
+		err := buildError(t, dispatcher.Options{}, m)
+		if !errors.Is(err, dispatcher.ErrMapRefused) || !strings.Contains(err.Error(), `"mine"`) || !strings.Contains(err.Error(), "seen") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
