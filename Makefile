@@ -22,21 +22,21 @@ build: ## Build the static binaries into bin/
 	CGO_ENABLED=0 go build -trimpath -buildvcs=$(BUILDVCS) -ldflags '-s -w' -o bin/ ./plugins/meta/xdp-chain ./cmd/xdpctl
 
 .PHONY: demo
-demo: build ## Two pods, a chain of three programs and real packets, in namespaces of its own (root)
-	@hack/need.sh ip ping unshare nsenter
+demo: root build ## Two pods, a chain of three programs and real packets, in namespaces of its own (root)
+	@hack/need.sh ip ping nsenter
 	@hack/cni-plugins.sh
 	@hack/demo.sh
 
 .PHONY: test
-test: build lint ## Everything CI runs: lint, objects against sources, all tests (root)
-	hack/need.sh $(COMPILER) gcc /usr/include/stdio.h ip ping
+test: root build lint ## Everything CI runs: lint, objects against sources, all tests (root)
+	hack/need.sh $(COMPILER) gcc /usr/include/stdio.h
 	hack/cni-plugins.sh
 	hack/check-generated.sh
 	CGO_ENABLED=1 go test -race -count=1 -timeout 15m $(RACED)
 	go test -count=1 -timeout 20m $(BLACKBOX)
 
 .PHONY: bench
-bench: build ## Measure ADD, DEL, packets and swaps, each against its bare alternative (root)
+bench: root build ## Measure ADD, DEL, packets and swaps, each against its bare alternative (root)
 	@go run ./integration/bench
 
 .PHONY: generate
@@ -50,6 +50,12 @@ lint: ## go vet, staticcheck, gofumpt
 	go run $(STATICCHECK) ./...
 	@unformatted=$$(go run $(GOFUMPT) -l .) && if [ -n "$$unformatted" ]; then \
 		echo "not formatted; run go run $(GOFUMPT) -w on:" $$unformatted >&2; exit 1; fi
+
+# Said before anything is built, and because go test alone passes over what it
+# may not run.
+.PHONY: root
+root:
+	@[ "$$(id -u)" -eq 0 ] || { echo "this loads BPF programs and makes namespaces: run it as root" >&2; exit 1; }
 
 .PHONY: clean
 clean: ## Remove what was built and fetched into this checkout

@@ -14,12 +14,10 @@ package() {
 	/usr/include/bpf/bpf_helpers.h) echo libbpf-dev ;;
 	/usr/include/linux/bpf.h) echo linux-libc-dev ;;
 	/usr/include/stdio.h) echo libc6-dev ;;
-	gcc) echo gcc ;;
+	gcc | make) echo "$1" ;;
 	ip) echo iproute2 ;;
 	ping) echo iputils-ping ;;
-	ethtool) echo ethtool ;;
-	bpftool) echo bpftool ;;
-	unshare | nsenter) echo util-linux ;;
+	nsenter) echo util-linux ;;
 	*)
 		echo "$0: no package known for $1" >&2
 		return 1
@@ -27,7 +25,7 @@ package() {
 	esac
 }
 
-# bpftool and ip lie in sbin, which is not in every user's PATH.
+# ip lies in sbin, which is not in every user's PATH.
 PATH=$PATH:/usr/sbin:/sbin
 
 missing=()
@@ -48,4 +46,4 @@ fi
 echo "installing with apt: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install -qq --no-install-recommends -y "${missing[@]}"
+apt-get install -qq --no-install-recommends -y "${missing[@]}" >/dev/null
