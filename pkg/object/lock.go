@@ -21,7 +21,7 @@ const (
 const (
 	// lockPatience is how long to wait for a store's lock. Who holds it writes a
 	// few small files, so longer means that it hangs.
-	lockPatience = 10 * time.Second
+	lockPatience = 5 * time.Second
 	lockInterval = 5 * time.Millisecond
 )
 
@@ -42,7 +42,7 @@ func (s Store) locked(kind lockKind, f func() error) error {
 		case !errors.Is(err, unix.EWOULDBLOCK):
 			return fmt.Errorf("locking %s: %w", s.Dir, err)
 		case time.Since(start) > lockPatience:
-			return fmt.Errorf("%s has been locked by another process for %v; see /proc/locks for who it is", s.Dir, lockPatience)
+			return fmt.Errorf("%w by another process for more than %v; lsof %s tells who it is", ErrStoreLocked, lockPatience, s.Dir)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -353,5 +354,26 @@ func checkKilled(t *testing.T, s Store, when string) {
 	}
 	if diff := cmp.Diff([]string{load(t, "plain.o").Digest}, checkLayout(t, s.Dir)); diff != "" {
 		t.Errorf("killed after %s: objects (-want +got):\n%s", when, diff)
+	}
+}
+
+// Who holds the lock for long hangs, and must not make others hang as well.
+func TestStoreLocked(t *testing.T) {
+	s := Store{Dir: t.TempDir()}
+	dir, err := os.Open(s.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	err = s.Put(load(t, "plain.o"))
+	if !errors.Is(err, ErrStoreLocked) || !strings.Contains(err.Error(), s.Dir) {
+		t.Errorf("Put returns %v, want ErrStoreLocked and the folder", err)
+	}
+	if waited := time.Since(start); waited > 2*lockPatience {
+		t.Errorf("it waited for %v", waited)
 	}
 }

@@ -37,7 +37,7 @@ var codes = []struct {
 	code uint
 	errs []error
 }{
-	{types.ErrTryAgainLater, []error{pin.ErrLocked, context.DeadlineExceeded}},
+	{types.ErrTryAgainLater, []error{pin.ErrLocked, object.ErrStoreLocked, context.DeadlineExceeded}},
 	{types.ErrInvalidNetNS, []error{netdev.ErrNetNSGone}},
 	{types.ErrInternal, []error{node.ErrDiffers}}, // CHECK has no code of its own
 	{codeTooManyMembers, []error{chain.ErrTooManyMembers, dispatcher.ErrTooManyMaps}},

@@ -30,6 +30,7 @@ func TestCodes(t *testing.T) {
 		want uint
 	}{
 		{pin.ErrLocked, 11},
+		{object.ErrStoreLocked, 11},
 		{context.DeadlineExceeded, 11},
 		{netdev.ErrNetNSGone, 8},
 		{chain.ErrTooManyMembers, 104},
