@@ -70,7 +70,7 @@ func TestLicenses(t *testing.T) {
 	if !errors.Is(err, dispatcher.ErrMixedLicenses) || !errors.Is(err, dispatcher.ErrNotLinkable) {
 		t.Errorf("got %v", err)
 	}
-	for _, says := range []string{`compatible with the GPL: a ("GPL v2"), c ("Dual BSD/GPL");`, `not compatible: b ("Apache-2.0")`} {
+	for _, says := range []string{`compatible with the GPL: a ("GPL v2"), c ("Dual BSD/GPL");`, `not compatible: b ("Apache-2.0")`, "all or none"} {
 		if !strings.Contains(err.Error(), says) {
 			t.Errorf("the error does not say %s: %v", says, err)
 		}

@@ -86,15 +86,15 @@ func blameLinking(m *dispatcher.Member, err error) error {
 	if !errors.As(err, &refused) {
 		return fmt.Errorf("linking member %q: %w", m.Name, err)
 	}
-	reason := dispatcher.ErrNotLinkable
+	reason, advice := dispatcher.ErrNotLinkable, ""
 	if log := strings.Join(refused.Log, "\n"); strings.Contains(log, "combined stack size of") ||
 		strings.Contains(log, "the call stack of") ||
 		strings.Contains(log, "when call stack of previous frames is") {
 		// The words of check_max_stack_depth in the kernel's kernel/bpf/verifier.c.
-		reason = dispatcher.ErrStackTooDeep
+		reason, advice = dispatcher.ErrStackTooDeep, "; keep its large variables in a per-CPU array instead"
 	}
-	return fmt.Errorf("%w: member %q loads as a program by itself, but not behind a dispatcher: %s: %w",
-		reason, m.Name, last(telling(refused.Log)), refused.Cause)
+	return fmt.Errorf("%w: member %q loads as a program by itself, but not behind a dispatcher: %s: %w%s",
+		reason, m.Name, last(telling(refused.Log)), refused.Cause, advice)
 }
 
 // telling returns the last lines of a verifier's log that are about the program.

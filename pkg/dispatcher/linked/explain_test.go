@@ -56,7 +56,8 @@ func TestStack(t *testing.T) {
 	build(t, dispatcher.Options{}, deep("a", 512), deep("b", 512))
 
 	err := buildError(t, dispatcher.Options{Counters: true}, deep("a", 32), deep("b", 512))
-	if !errors.Is(err, dispatcher.ErrStackTooDeep) || !errors.Is(err, dispatcher.ErrNotLinkable) || !strings.Contains(err.Error(), `"b"`) {
+	if !errors.Is(err, dispatcher.ErrStackTooDeep) || !errors.Is(err, dispatcher.ErrNotLinkable) ||
+		!strings.Contains(err.Error(), `"b"`) || !strings.Contains(err.Error(), "per-CPU array") {
 		t.Errorf("512 bytes behind the dispatcher's frame: %v", err)
 	}
 	err = buildError(t, dispatcher.Options{Counters: true}, deep("a", 32), deep("b", 520))

@@ -27,6 +27,6 @@ func checkLicenses(members []dispatcher.Member) error {
 	if len(gpl) == 0 || len(other) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: compatible with the GPL: %s; not compatible: %s",
+	return fmt.Errorf("%w: compatible with the GPL: %s; not compatible: %s; a program has one licence, so all or none of them must be compatible",
 		dispatcher.ErrMixedLicenses, strings.Join(gpl, ", "), strings.Join(other, ", "))
 }
