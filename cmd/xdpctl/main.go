@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
@@ -28,6 +29,9 @@ type unreadError struct{ error }
 func unread(err error) error {
 	if err == nil {
 		return nil
+	}
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		err = fmt.Errorf("%w\nthe chains of a node are for root to see: run it with sudo", err)
 	}
 	return &unreadError{err}
 }
