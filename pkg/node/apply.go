@@ -45,7 +45,7 @@ func (n *Node) Apply(ctx context.Context, a Attachment) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	hadChain := slices.ContainsFunc(before.Keys, func(key chain.Key) bool { return n.runsFor(key, a.owner()) })
+	hadChain := slices.ContainsFunc(before.Keys, func(key chain.Key) bool { return n.runsFor(ctx, key, a.owner()) })
 	if err := n.apply(ctx, &a, s, wants, before.Keys); err != nil {
 		if !hadChain {
 			undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
@@ -57,11 +57,15 @@ func (n *Node) Apply(ctx context.Context, a Attachment) error {
 	return nil
 }
 
-// runsFor tells whether the owner has members in a chain that runs. What a killed
-// ADD left is no such chain.
-func (n *Node) runsFor(key chain.Key, owner record.Owner) bool {
-	rec, err := n.Records.Load(key)
-	return err == nil && rec.State != nil && slices.ContainsFunc(rec.State.Owners(), owner.Same)
+// runsFor tells whether an owner, whose index lists the chain, has members in it
+// and it runs. What a killed ADD left is no such chain; one whose record cannot be
+// read may well be.
+func (n *Node) runsFor(ctx context.Context, key chain.Key, owner record.Owner) bool {
+	rec, err := n.look(ctx, key)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	return rec.State != nil && slices.ContainsFunc(rec.State.Owners(), owner.Same)
 }
 
 // resolveSides settles the members of each side, before anything is changed.

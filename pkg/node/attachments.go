@@ -29,12 +29,21 @@ func (n *Node) attachment(ctx context.Context, network, containerID, ifname stri
 		return index, err
 	}
 	for _, key := range keys {
-		rec, err := n.Records.Load(key)
-		if err == nil && hasOwner(rec, owner) {
+		if rec, err := n.look(ctx, key); err == nil && hasOwner(rec, owner) {
 			index.Keys = append(index.Keys, key)
 		}
 	}
 	return index, nil
+}
+
+// look reads a record without its chain's lock. One that cannot be read it reports,
+// as nobody meets a broken one a second time.
+func (n *Node) look(ctx context.Context, key chain.Key) (*record.Record, error) {
+	rec, err := n.Records.Load(key)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		slog.WarnContext(ctx, "a chain's record cannot be read", "error", err)
+	}
+	return rec, err
 }
 
 func hasOwner(rec *record.Record, owner record.Owner) bool {

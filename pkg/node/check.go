@@ -46,7 +46,7 @@ func (n *Node) checkIndex(ctx context.Context, a *Attachment, s *sites) error {
 	var errs []error
 	for _, key := range index.Keys {
 		wanted := slices.ContainsFunc(s.list, func(site site) bool { return site.iface.Key() == key })
-		if !wanted && n.runsFor(key, a.owner()) {
+		if !wanted && n.runsFor(ctx, key, a.owner()) {
 			errs = append(errs, fmt.Errorf("%w: the attachment has members in chain %s, where its configuration has none", ErrDiffers, key))
 		}
 	}

@@ -40,6 +40,10 @@
 // the kernel takes its unpinned link down. The next holder waits for that, or its
 // own attach would meet a busy hook.
 //
+// Entries of node-scoped maps are put in and never taken out: nobody knows who else
+// relies on them. What an older configuration put there, such as the rules that a
+// newer one has fewer of, stays until the network's last attachment goes.
+//
 // The path of a network namespace may lead to a younger one by the time it is read
 // from a record. Only the cookie in the chain's key says which one was meant.
 package node

@@ -109,18 +109,16 @@ func (n *Node) forgetDead(ctx context.Context, owners []record.Owner) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		left := err == nil && slices.ContainsFunc(index.Keys, n.recorded)
+		left := err == nil && slices.ContainsFunc(index.Keys, func(key chain.Key) bool {
+			_, err := n.look(ctx, key)
+			return !errors.Is(err, fs.ErrNotExist)
+		})
 		if err == nil && !left {
 			err = n.forget(ctx, o.Network, o.ContainerID, o.Ifname)
 		}
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
-}
-
-func (n *Node) recorded(key chain.Key) bool {
-	_, err := n.Records.Load(key)
-	return !errors.Is(err, fs.ErrNotExist)
 }
 
 func compareKeys(a, b chain.Key) int {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -79,14 +78,13 @@ func (n *Node) begin(ctx context.Context, lock *pin.Locked, iface *netdev.Interf
 }
 
 func (t *tenure) load(ctx context.Context) error {
-	rec, err := t.node.Records.Load(t.lock.Key())
+	rec, err := t.node.look(ctx, t.lock.Key())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case errors.Is(err, record.ErrBroken):
 		// The kernel keeps running what it runs; who the owners are can be
 		// read from the attachments alone.
-		slog.WarnContext(ctx, "a chain's record was set aside", "error", err)
 		return nil
 	case err != nil:
 		return err
