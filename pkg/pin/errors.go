@@ -26,10 +26,12 @@ var (
 // wanted to wait. It satisfies errors.Is for [ErrLocked] and for what ended the
 // wait, if anything did.
 type LockedError struct {
-	// Key is the locked chain; the zero Key where it is a network's maps.
+	// Key is the locked chain; the zero Key where something else is locked.
 	Key chain.Key
-	// Network is the network whose maps are locked, empty where it is a chain.
+	// Network is the network whose maps are locked, otherwise empty.
 	Network string
+	// Root is the folder that is locked to mount a bpffs on it, otherwise empty.
+	Root string
 	// HolderPID is the process that has the lock, as the kernel numbers it in
 	// the pid namespace of /proc. It is 0 where the kernel does not tell: the
 	// holder has gone in the meantime, or is in a pid namespace we do not see.
@@ -45,8 +47,11 @@ type LockedError struct {
 // Error says what is locked, by whom, and what to do.
 func (e *LockedError) Error() string {
 	what := "chain " + e.Key.String()
-	if e.Network != "" {
+	switch {
+	case e.Network != "":
 		what = fmt.Sprintf("maps of network %q", e.Network)
+	case e.Root != "":
+		what = fmt.Sprintf("no bpffs at %s, and the folder to mount it on", e.Root)
 	}
 	holder := "another process"
 	if e.HolderPID != 0 {

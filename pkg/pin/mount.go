@@ -3,11 +3,18 @@
 package pin
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// mountPatience is how long to wait for another process that mounts the bpffs,
+// which takes it some microseconds.
+const mountPatience = 3 * time.Second
 
 // ensureMounted mounts a bpffs at root unless there is one.
 //
@@ -24,8 +31,8 @@ func ensureMounted(root string) error {
 		return noBPFFS(root, err)
 	}
 	defer covered.Close()
-	if err := flock(covered, unix.LOCK_EX); err != nil {
-		return fmt.Errorf("lock %s to mount a bpffs: %w", root, err)
+	if err := lockToMount(covered); err != nil {
+		return err
 	}
 	if on, err := isBPFFS(root); on || err != nil {
 		return err
@@ -37,6 +44,28 @@ func ensureMounted(root string) error {
 		return noBPFFS(root, err)
 	}
 	return nil
+}
+
+// lockToMount waits for the lock on the folder to cover, but not for long: every
+// user of the node can open that folder, and so lock it.
+func lockToMount(covered *os.File) error {
+	ctx, cancel := context.WithTimeout(context.Background(), mountPatience)
+	defer cancel()
+	wait := until(ctx)
+	for {
+		err := tryFlock(covered)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return fmt.Errorf("lock %s to mount a bpffs: %w", covered.Name(), err)
+		}
+		if cause := wait(); cause != nil {
+			locked := &LockedError{Root: covered.Name(), Cause: cause}
+			locked.HolderPID, locked.HolderName = holder(covered)
+			return locked
+		}
+	}
 }
 
 // isBPFFS tells whether path is on a bpffs.

@@ -39,7 +39,8 @@ func (t Tree) chain(key chain.Key) string { return filepath.Join(t.chains(), key
 // Ensure makes sure of a bpffs at Root and of our folders in it, open to their
 // owner alone. It mounts the bpffs where there is none; processes that do so at
 // once end up with one mount. Where there is no bpffs and mounting is refused,
-// the error satisfies errors.Is(err, [ErrNoBPFFS]) and says what to run.
+// the error satisfies errors.Is(err, [ErrNoBPFFS]) and says what to run; where
+// somebody else keeps the folder locked, it is a [*LockedError].
 //
 // A process that dies in here leaves a mounted bpffs or some of the folders,
 // empty; Ensure goes on from there.

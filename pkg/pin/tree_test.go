@@ -110,6 +110,29 @@ func TestEnsureWaitsForWhoMounts(t *testing.T) {
 	}
 }
 
+// TestEnsureDoesNotWaitForever has somebody keep the folder locked that is to be
+// covered, as any user could.
+func TestEnsureDoesNotWaitForever(t *testing.T) {
+	testenv.NoLeaks(t)
+	at := atRoot(t)
+	covered, err := os.Open(at.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer covered.Close()
+	if err := unix.Flock(int(covered.Fd()), unix.LOCK_SH); err != nil {
+		t.Fatal(err)
+	}
+	err = at.Ensure()
+	var locked *pin.LockedError
+	if !errors.As(err, &locked) || !errors.Is(err, pin.ErrLocked) || locked.HolderPID != os.Getpid() || !strings.Contains(err.Error(), at.Root) {
+		t.Errorf("got %v, want a LockedError that names this process", err)
+	}
+	if n := mounts(t, at.Root); n != 0 {
+		t.Errorf("%d file systems mounted without the lock", n)
+	}
+}
+
 func TestEnsureMountsOnceForManyProcesses(t *testing.T) {
 	testenv.NoLeaks(t)
 	for range 5 {
