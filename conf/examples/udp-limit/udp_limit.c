@@ -7,7 +7,7 @@
  *
  * It needs nothing of xdp-chain's, and loads with any XDP loader:
  *
- *   clang -target bpf -O2 -g -c udp_limit.c -o udp_limit.o
+ *   clang -target bpf -O2 -g -I/usr/include/$(uname -m)-linux-gnu -c udp_limit.c -o udp_limit.o
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
