@@ -29,8 +29,10 @@ type linker struct{}
 // New returns the dispatcher that links members into one program.
 func New() dispatcher.Dispatcher { return linker{} }
 
+// Kind implements [dispatcher.Dispatcher].
 func (linker) Kind() chain.Dispatcher { return chain.DispatcherLinked }
 
+// MaxMembers implements [dispatcher.Dispatcher].
 func (linker) MaxMembers() int { return MaxMembers }
 
 // Build implements [dispatcher.Dispatcher].
