@@ -109,6 +109,24 @@ func TestBPFFSCannotBeMounted(t *testing.T) {
 	p.must(t, "DEL", conf)
 }
 
+// Where objects cannot be kept, ADD and STATUS say so.
+func TestStoreCannotBeWritten(t *testing.T) {
+	testenv.NoLeaks(t)
+	p := wiredPod(t, 0)
+	conf := p.chained(fields{"cniVersion": "1.1.0"}, fields{"name": "count"})
+	if err := unix.Mount("tmpfs", "/var/lib", "tmpfs", unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount("/var/lib", 0); err != nil {
+			t.Error(err)
+		}
+	})
+	p.refuse(t, "ADD", conf, 5, "/var/lib/xdp-chain", "read-only")
+	p.refuse(t, "STATUS", conf, 50, "/var/lib/xdp-chain", "read-only")
+	p.must(t, "DEL", conf)
+}
+
 func mountsAt(t *testing.T, path string) (count int) {
 	t.Helper()
 	content, err := os.ReadFile("/proc/self/mountinfo")

@@ -23,8 +23,9 @@ var examplePod = object.Pod{
 }
 
 // Status tells whether Apply could work for attachments like this one: it makes
-// sure of bpffs, and has the kernel verify each side's chain for an example pod,
-// without attaching it. NetNS and names of the attachment are not looked at.
+// sure of bpffs, has the kernel verify each side's chain for an example pod,
+// without attaching it, and puts the objects into the store, where the next ADD
+// finds them. NetNS and names of the attachment are not looked at.
 func (n *Node) Status(ctx context.Context, a Attachment) error {
 	if err := n.BPFFS.Ensure(); err != nil {
 		return err
@@ -43,7 +44,7 @@ func (n *Node) Status(ctx context.Context, a Attachment) error {
 			return err
 		}
 	}
-	return nil
+	return n.storeObjects(wants)
 }
 
 // tryBuild builds a chain and lets it go.
