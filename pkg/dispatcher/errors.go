@@ -5,6 +5,9 @@ package dispatcher
 import (
 	"errors"
 	"fmt"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 var (
@@ -37,6 +40,17 @@ var (
 	// ErrRefused is behind every [RefusedError].
 	ErrRefused = errors.New("refused by the verifier")
 )
+
+// RefusedMap puts [ErrMapRefused] around an error of making a map in which the
+// kernel refuses a size, a type or flags. It leaves others alone, such as those about
+// a kernel that lacks a feature or memory.
+func RefusedMap(err error) error {
+	refused := errors.Is(err, unix.EINVAL) || errors.Is(err, unix.E2BIG)
+	if !refused || errors.Is(err, ebpf.ErrNotSupported) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrMapRefused, err)
+}
 
 // RefusedError says that the kernel's verifier refuses a member, by itself and
 // whatever else is in the chain.

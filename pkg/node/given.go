@@ -13,6 +13,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
@@ -165,7 +166,7 @@ func (g *givenMaps) network(ctx context.Context, n *Node, name string) (*network
 func (n *networkMaps) makeMap(name string, spec *ebpf.MapSpec) (*ebpf.Map, error) {
 	m, err := ebpf.NewMap(spec)
 	if err != nil {
-		return nil, fmt.Errorf("make the network's map %q: %w", name, err)
+		return nil, fmt.Errorf("make the network's map %q: %w", name, dispatcher.RefusedMap(err))
 	}
 	if err := n.lock.Pin(name, m); err != nil {
 		m.Close()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 )
 
@@ -202,6 +203,9 @@ func TestMapsThatCannotBeGiven(t *testing.T) {
 		{"inner maps of the object", func(*testing.T) map[string]chain.MapSettings {
 			return settings("tables", chain.MapSettings{Scope: chain.ScopeNode})
 		}, []string{`map "tables"`, "give it scope pod"}},
+		{"a ring that is no power of two", func(*testing.T) map[string]chain.MapSettings {
+			return settings("events", chain.MapSettings{Scope: chain.ScopeNode, MaxEntries: 1000})
+		}, []string{`program "filter"`, `make the network's map "filter.events"`}},
 		{"nothing pinned", func(*testing.T) map[string]chain.MapSettings {
 			return settings("list", chain.MapSettings{Pinned: "/sys/fs/bpf/nothing"})
 		}, []string{`map "list"`, "/sys/fs/bpf/nothing"}},
@@ -215,8 +219,8 @@ func TestMapsThatCannotBeGiven(t *testing.T) {
 			there.apply(t, n, filter(t, "filter", listOf("5")))
 			p.Programs = append(sharing(), filter(t, "filter", tt.maps(t)))
 			err := n.Apply(t.Context(), p.Attachment)
-			if !errors.Is(err, object.ErrUnusable) {
-				t.Fatalf("got %v, want an ErrUnusable", err)
+			if !errors.Is(err, object.ErrUnusable) && !errors.Is(err, dispatcher.ErrMapRefused) {
+				t.Fatalf("got %v, want an ErrUnusable or an ErrMapRefused", err)
 			}
 			for _, words := range tt.says {
 				if !strings.Contains(err.Error(), words) {

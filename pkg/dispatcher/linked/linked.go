@@ -58,7 +58,7 @@ func fill(ctx context.Context, built *dispatcher.Built, members []dispatcher.Mem
 		}
 		m := &members[i]
 		if built.Maps[m.Name], err = makeMaps(m); err != nil {
-			return fmt.Errorf("making the maps of member %q: %w", m.Name, refusedMap(err))
+			return fmt.Errorf("making the maps of member %q: %w", m.Name, dispatcher.RefusedMap(err))
 		}
 	}
 	if opts.Counters {
@@ -84,16 +84,6 @@ func load(ctx context.Context, members []dispatcher.Member, built *dispatcher.Bu
 		return program, err
 	}
 	return nil, explain(ctx, members, built, opts, err)
-}
-
-// refusedMap puts ErrMapRefused around what the kernel says of a size, a type or
-// flags that it does not take, and not around a kernel that lacks a feature or memory.
-func refusedMap(err error) error {
-	refused := errors.Is(err, unix.EINVAL) || errors.Is(err, unix.E2BIG)
-	if !refused || errors.Is(err, ebpf.ErrNotSupported) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", dispatcher.ErrMapRefused, err)
 }
 
 // permission puts ErrNotPermitted around EPERM that is not the verifier's. The
