@@ -6,35 +6,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
-
-// plan is the chain that an interface is to have.
-type plan struct {
-	members   []wanted
-	requested record.Requested
-	counters  bool
-}
-
-// sorted returns what the record says of the members, in running order.
-func (p *plan) sorted() []record.Member {
-	list := make([]record.Member, 0, len(p.members))
-	for _, w := range p.members {
-		list = append(list, w.Member)
-	}
-	slices.SortFunc(list, func(a, b record.Member) int { return chain.Compare(a.Member, b.Member) })
-	return list
-}
 
 // change gives the interface the planned chain in one atomic swap. What dies
 // where: before the pending generation is recorded, nothing outside of the
@@ -119,6 +100,9 @@ func (t *tenure) build(ctx context.Context, p plan, next *record.State, given *g
 	if err != nil {
 		// A program for hardware is refused as it is loaded, and no log tells
 		// whether the interface or the program is at fault.
+		if refused := (*dispatcher.RefusedError)(nil); errors.As(err, &refused) {
+			err = refused.Err
+		}
 		return nil, fmt.Errorf("%w: %s does not run this chain in hardware (%v); use mode auto, native or generic", netdev.ErrUnsupported, t.iface.Name, err)
 	}
 	return built, nil
@@ -172,85 +156,4 @@ func (t *tenure) stageAndSwap(ctx context.Context, built *dispatcher.Built, next
 		return fmt.Errorf("change the chain on %s: %w", t.iface.Name, err)
 	}
 	return t.swap(ctx, built, next)
-}
-
-// swap puts the new program on the interface in one step: in the place of the
-// running one, or on an interface that carries none. It fills in the mode that
-// was taken.
-func (t *tenure) swap(ctx context.Context, built *dispatcher.Built, next *record.State) error {
-	running, err := t.runningLink()
-	if err != nil {
-		return err
-	}
-	if running != nil {
-		defer running.Close()
-		// Dies after it: the pinned link runs the pending program, which the next
-		// tenure makes final.
-		return t.iface.UpdateLink(running, built.Program, built.Frags)
-	}
-	if old, err := t.runningNetlink(); old != nil || err != nil {
-		if err != nil {
-			return err
-		}
-		defer old.Close()
-		// Dies after it: the interface carries the pending program.
-		return t.iface.ReplaceNetlink(built.Program, old, next.Mode, built.Frags)
-	}
-	// A chain whose link somebody unpinned or detached is on its way off.
-	if old := t.rec.State; old != nil && old.Attach == chain.AttachLink {
-		if err := t.awaitDetached(ctx, old.ProgramID); err != nil {
-			return err
-		}
-	}
-	return t.attach(built, next)
-}
-
-// runningLink opens the link that holds the chain; nil where there is none, or one
-// that was detached: by a Remove that died, or by bpftool.
-func (t *tenure) runningLink() (link.Link, error) {
-	l, err := t.lock.OpenLink()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	ifindex, err := netdev.LinkIfindex(l)
-	if ifindex == 0 || err != nil {
-		l.Close()
-		return nil, err
-	}
-	return l, nil
-}
-
-// runningNetlink opens the program that the chain has on the interface by
-// netlink; nil where it has none there.
-func (t *tenure) runningNetlink() (*ebpf.Program, error) {
-	if t.rec == nil || t.rec.State == nil || t.rec.State.Attach != chain.AttachNetlink {
-		return nil, nil
-	}
-	attached, err := t.attached()
-	if err != nil || attached.ProgramID != ebpf.ProgramID(t.rec.State.ProgramID) {
-		return nil, err
-	}
-	return ebpf.NewProgramFromID(attached.ProgramID)
-}
-
-// attach puts the first program on the interface. Dies after the attachment: a
-// netlink attachment is found by the pending program's id; a link that is not
-// pinned yet goes with the process.
-func (t *tenure) attach(built *dispatcher.Built, next *record.State) error {
-	o := netdev.AttachOptions{Program: built.Program, Mode: next.Requested.Mode, Frags: built.Frags}
-	if next.Attach == chain.AttachNetlink {
-		placed, err := t.iface.AttachNetlink(o)
-		next.Mode, next.ModeWhy = placed.Mode, placed.Why
-		return err
-	}
-	l, placed, err := t.iface.AttachLink(o)
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	next.Mode, next.ModeWhy = placed.Mode, placed.Why
-	return t.lock.PinLink(l)
 }

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"slices"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
+)
+
+// plan is the chain that an interface is to have.
+type plan struct {
+	members   []wanted
+	requested record.Requested
+	counters  bool
+}
+
+// sorted returns what the record says of the members, in running order.
+func (p *plan) sorted() []record.Member {
+	list := make([]record.Member, 0, len(p.members))
+	for _, w := range p.members {
+		list = append(list, w.Member)
+	}
+	slices.SortFunc(list, func(a, b record.Member) int { return chain.Compare(a.Member, b.Member) })
+	return list
+}
+
+// planWith is the chain that runs, with the members of the attachment's owner
+// replaced.
+func (t *tenure) planWith(a *Attachment, want []wanted) (plan, error) {
+	owner := a.owner()
+	p, err := t.planWithout(owner)
+	if err != nil {
+		return plan{}, err
+	}
+	p.members = append(p.members, want...)
+	p.requested = record.Requested{Mode: a.Mode, Attach: a.Attach, Dispatcher: a.Dispatcher}
+	p.counters = a.Counters
+	members := make([]chain.Member, 0, len(p.members))
+	for _, w := range p.members {
+		members = append(members, w.Member.Member)
+	}
+	d, _, err := choose(a.Dispatcher)
+	if err != nil {
+		return plan{}, err
+	}
+	return p, chain.CheckMembers(members, d.MaxMembers())
+}
+
+// planWithout is the chain that runs, without what belongs to the owner. Its
+// members are rebuilt from the record and the store.
+func (t *tenure) planWithout(owner record.Owner) (plan, error) {
+	if t.rec.State == nil {
+		return plan{}, nil
+	}
+	p := plan{requested: t.rec.State.Requested, counters: t.rec.State.Counters}
+	for _, m := range t.rec.State.Members {
+		if m.Owner.Same(owner) {
+			continue
+		}
+		w, err := t.node.rebuild(m)
+		if err != nil {
+			return plan{}, err
+		}
+		p.members = append(p.members, w)
+	}
+	return p, nil
+}
+
+// has tells whether the chain is what is planned, in the record, in the kernel
+// and on bpffs.
+func (t *tenure) has(p plan) (bool, error) {
+	s := t.rec.State
+	if s == nil {
+		return false, nil
+	}
+	planned := record.State{Requested: p.requested, Counters: p.counters, Members: p.sorted()}
+	running := record.State{Requested: s.Requested, Counters: s.Counters, Members: slices.Clone(s.Members)}
+	for i := range running.Members {
+		running.Members[i].Pins = nil
+	}
+	if !sameJSON(planned, running) {
+		return false, nil
+	}
+	differences, err := t.differences()
+	return err == nil && len(differences) == 0, err
+}
