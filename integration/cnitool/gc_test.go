@@ -63,7 +63,7 @@ func TestGC(t *testing.T) {
 				p.must(t, "ADD", p.chained(nil, fields{"name": "count"}))
 			}
 			foreign.must(t, "ADD", foreign.chained(fields{"name": "othernet"}, fields{"name": "count"}))
-			testenv.RemoveNetNS(t, noNetNS.netns)
+			noNetNS.vanish(t)
 			noLink.unplug(t)
 
 			collector := &pod{}
@@ -131,7 +131,7 @@ func TestAddSweepsTheDead(t *testing.T) {
 	testenv.NoLeaks(t)
 	dead, live := wiredPod(t, 0), wiredPod(t, 0)
 	dead.must(t, "ADD", dead.chained(nil, fields{"name": "count"}))
-	testenv.RemoveNetNS(t, dead.netns)
+	dead.vanish(t)
 	live.must(t, "ADD", live.chained(nil, fields{"name": "count"}))
 	if diff := cmp.Diff([]string{live.id}, owners(t)); diff != "" {
 		t.Errorf("who has a chain (-want +got):\n%s", diff)

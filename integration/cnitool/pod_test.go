@@ -3,11 +3,13 @@
 package cnitool
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -126,4 +128,17 @@ func (p *pod) hostEnd(t *testing.T) string {
 func (p *pod) podName() string {
 	_, name, _ := strings.Cut(p.args, "K8S_POD_NAME=")
 	return name
+}
+
+// vanish ends the pod's namespace and waits until its veth pair is gone: the kernel
+// takes that apart some time after the last holder let go.
+func (p *pod) vanish(t *testing.T) {
+	t.Helper()
+	testenv.RemoveNetNS(t, p.netns)
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if _, err := netlink.LinkByName(p.host); errors.As(err, new(netlink.LinkNotFoundError)) {
+			return
+		}
+	}
+	t.Fatalf("%s is still there, though the namespace of its peer is gone", p.host)
 }
