@@ -5,17 +5,34 @@ package node
 import (
 	"fmt"
 
-	"golang.org/x/sys/unix"
+	"github.com/cilium/ebpf"
 )
 
 // awaitGracePeriod returns when every packet that had entered an XDP program
 // before the call has left it. XDP programs run under rcu_read_lock (or with
-// bottom halves off, which counts as the same since Linux 5.0), and
-// MEMBARRIER_CMD_GLOBAL is synchronize_rcu (kernel/sched/membarrier.c).
+// bottom halves off, which counts as the same since Linux 5.0), and to put a map
+// into a map of maps is to call synchronize_rcu (maybe_wait_bpf_programs of the
+// kernel's kernel/bpf/syscall.c, in 5.10 and later). membarrier would do the same with one
+// system call, but fails on nodes with nohz_full CPUs.
+//
+// Dies in it: the kernel takes both maps with the process.
 func awaitGracePeriod() error {
-	const cmdGlobal = 1 // MEMBARRIER_CMD_GLOBAL, linux/membarrier.h
-	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, cmdGlobal, 0, 0); errno != 0 {
-		return fmt.Errorf("wait for the kernel's grace period (membarrier): %w", errno)
+	inner := &ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1}
+	outer, err := ebpf.NewMap(&ebpf.MapSpec{
+		Name: "grace_period", Type: ebpf.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 1,
+		InnerMap: inner,
+	})
+	if err != nil {
+		return fmt.Errorf("make a map to wait for the kernel's grace period: %w", err)
+	}
+	defer outer.Close()
+	element, err := ebpf.NewMap(inner)
+	if err != nil {
+		return fmt.Errorf("make a map to wait for the kernel's grace period: %w", err)
+	}
+	defer element.Close()
+	if err := outer.Put(uint32(0), element); err != nil {
+		return fmt.Errorf("wait for the kernel's grace period: %w", err)
 	}
 	return nil
 }
