@@ -8,10 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-
-	digest "github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 const (
@@ -24,7 +20,7 @@ const (
 
 // blob is a content and the descriptor that points at it.
 type blob struct {
-	v1.Descriptor
+	descriptor
 	content []byte
 }
 
@@ -36,27 +32,27 @@ type artifact struct {
 
 func artifactOf(o *Object) (*artifact, error) {
 	a := &artifact{
-		layer:  blob{v1.Descriptor{MediaType: LayerMediaType, Digest: digest.Digest(o.Digest), Size: int64(len(o.content))}, o.content},
-		config: blob{v1.DescriptorEmptyJSON, v1.DescriptorEmptyJSON.Data},
+		layer:  blob{descriptor{MediaType: LayerMediaType, Digest: digest(o.Digest), Size: int64(len(o.content))}, o.content},
+		config: blob{emptyConfig, emptyConfig.Data},
 	}
-	content, err := json.Marshal(v1.Manifest{
-		Versioned:    specs.Versioned{SchemaVersion: 2},
-		MediaType:    v1.MediaTypeImageManifest,
-		ArtifactType: ArtifactType,
-		Config:       a.config.Descriptor,
-		Layers:       []v1.Descriptor{a.layer.Descriptor},
+	content, err := json.Marshal(manifest{
+		SchemaVersion: 2,
+		MediaType:     mediaTypeManifest,
+		ArtifactType:  ArtifactType,
+		Config:        a.config.descriptor,
+		Layers:        []descriptor{a.layer.descriptor},
 	})
 	if err != nil {
 		return nil, err
 	}
-	a.manifest = blob{v1.Descriptor{
-		MediaType:    v1.MediaTypeImageManifest,
+	a.manifest = blob{descriptor{
+		MediaType:    mediaTypeManifest,
 		ArtifactType: ArtifactType,
-		Digest:       digest.FromBytes(content),
+		Digest:       digestOf(content),
 		Size:         int64(len(content)),
 		// Which object it is, without reading the manifest; also the name by which
 		// OCI tools address it in the layout.
-		Annotations: map[string]string{v1.AnnotationRefName: o.Digest},
+		Annotations: map[string]string{annotationRefName: o.Digest},
 	}, content}
 	return a, nil
 }
@@ -66,12 +62,12 @@ func (a *artifact) blobs() []blob { return []blob{a.layer, a.config, a.manifest}
 
 // objectOf returns the digest of the object that an entry of index.json is about;
 // ok is false for entries that are not ours.
-func objectOf(entry v1.Descriptor) (object string, ok bool) {
+func objectOf(entry descriptor) (object string, ok bool) {
 	if entry.ArtifactType != ArtifactType {
 		return "", false
 	}
-	object = entry.Annotations[v1.AnnotationRefName]
-	return object, digest.Digest(object).Validate() == nil
+	object = entry.Annotations[annotationRefName]
+	return object, digest(object).check() == nil
 }
 
 func (s Store) path(names ...string) string {
@@ -79,38 +75,38 @@ func (s Store) path(names ...string) string {
 }
 
 // blobPath is for valid digests only.
-func (s Store) blobPath(d digest.Digest) string {
-	return s.path(v1.ImageBlobsDir, d.Algorithm().String(), d.Encoded())
+func (s Store) blobPath(d digest) string {
+	return s.path(blobsDir, "sha256", d.encoded())
 }
 
-func emptyIndex() *v1.Index {
-	return &v1.Index{
-		Versioned: specs.Versioned{SchemaVersion: 2},
-		MediaType: v1.MediaTypeImageIndex,
-		Manifests: []v1.Descriptor{},
+func emptyIndex() *index {
+	return &index{
+		SchemaVersion: 2,
+		MediaType:     mediaTypeIndex,
+		Manifests:     []descriptor{},
 	}
 }
 
-func (s Store) readIndex() (*v1.Index, error) {
-	content, err := os.ReadFile(s.path(v1.ImageIndexFile))
+func (s Store) readIndex() (*index, error) {
+	content, err := os.ReadFile(s.path(indexFile))
 	if err != nil {
 		return nil, err
 	}
-	index := new(v1.Index)
-	if err := json.Unmarshal(content, index); err != nil {
-		return nil, fmt.Errorf("%s: %w", s.path(v1.ImageIndexFile), err)
+	found := new(index)
+	if err := json.Unmarshal(content, found); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.path(indexFile), err)
 	}
-	return index, nil
+	return found, nil
 }
 
-func (s Store) writeIndex(index *v1.Index) error {
-	content, err := json.Marshal(index)
+func (s Store) writeIndex(i *index) error {
+	content, err := json.Marshal(i)
 	if err != nil {
 		return err
 	}
-	return s.write(s.path(v1.ImageIndexFile), content)
+	return s.write(s.path(indexFile), content)
 }
 
-func indexed(index *v1.Index, d digest.Digest) bool {
-	return slices.ContainsFunc(index.Manifests, func(entry v1.Descriptor) bool { return entry.Digest == d })
+func indexed(i *index, d digest) bool {
+	return slices.ContainsFunc(i.Manifests, func(entry descriptor) bool { return entry.Digest == d })
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
-	digest "github.com/opencontainers/go-digest"
 )
 
 // MaxSize is the largest object there may be, in bytes. It also bounds the sum of
@@ -44,7 +43,7 @@ func New(origin string, content []byte) (*Object, error) {
 	}
 	o := &Object{
 		Origin:  origin,
-		Digest:  digest.FromBytes(content).String(),
+		Digest:  string(digestOf(content)),
 		content: content,
 		spec:    spec,
 	}

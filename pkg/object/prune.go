@@ -11,9 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	digest "github.com/opencontainers/go-digest"
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Prune removes the objects whose digest is not in keep and that nobody has Put
@@ -38,10 +35,10 @@ func (s Store) prune(keep map[string]bool, before time.Time) error {
 	if err != nil {
 		return err // without it nothing is known to be unused
 	}
-	kept := make([]v1.Descriptor, 0, len(index.Manifests))
+	kept := make([]descriptor, 0, len(index.Manifests))
 	for _, entry := range index.Manifests {
 		object, ours := objectOf(entry)
-		if !ours || keep[object] || !olderOrGone(s.blobPath(digest.Digest(object)), before) {
+		if !ours || keep[object] || !olderOrGone(s.blobPath(digest(object)), before) {
 			kept = append(kept, entry)
 		}
 	}
@@ -55,20 +52,20 @@ func (s Store) prune(keep map[string]bool, before time.Time) error {
 }
 
 // removeBlobs removes old blobs that nothing points at.
-func (s Store) removeBlobs(entries []v1.Descriptor, keep map[string]bool, before time.Time) error {
-	used := map[digest.Digest]bool{v1.DescriptorEmptyJSON.Digest: true}
+func (s Store) removeBlobs(entries []descriptor, keep map[string]bool, before time.Time) error {
+	used := map[digest]bool{emptyConfig.Digest: true}
 	if err := s.reach(used, entries); err != nil {
 		return err
 	}
-	folder := s.path(v1.ImageBlobsDir, digest.SHA256.String())
+	folder := s.path(blobsDir, "sha256")
 	files, err := os.ReadDir(folder)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, file := range files {
-		d := digest.NewDigestFromEncoded(digest.SHA256, file.Name())
-		if path := filepath.Join(folder, file.Name()); !used[d] && !keep[d.String()] && olderOrGone(path, before) {
+		d := digest(digestPrefix + file.Name())
+		if path := filepath.Join(folder, file.Name()); !used[d] && !keep[string(d)] && olderOrGone(path, before) {
 			errs = append(errs, remove(path))
 		}
 	}
@@ -77,17 +74,17 @@ func (s Store) removeBlobs(entries []v1.Descriptor, keep map[string]bool, before
 
 // reach adds to used the blobs that entries of an index lead to. A foreign entry
 // that cannot be followed is an error: what it leads to would look unused.
-func (s Store) reach(used map[digest.Digest]bool, entries []v1.Descriptor) error {
+func (s Store) reach(used map[digest]bool, entries []descriptor) error {
 	for _, entry := range entries {
 		if used[entry.Digest] {
 			continue
 		}
 		used[entry.Digest] = true
 		if object, ours := objectOf(entry); ours {
-			used[digest.Digest(object)] = true
+			used[digest(object)] = true
 			continue
 		}
-		if err := entry.Digest.Validate(); err != nil {
+		if err := entry.Digest.check(); err != nil {
 			return fmt.Errorf("entry %q: %w", entry.Digest, err)
 		}
 		content, err := os.ReadFile(s.blobPath(entry.Digest))
@@ -96,8 +93,8 @@ func (s Store) reach(used map[digest.Digest]bool, entries []v1.Descriptor) error
 		}
 		// An image manifest has config and layers, an index has manifests.
 		var node struct {
-			Config            v1.Descriptor
-			Layers, Manifests []v1.Descriptor
+			Config            descriptor
+			Layers, Manifests []descriptor
 		}
 		if err := json.Unmarshal(content, &node); err != nil {
 			return fmt.Errorf("manifest %s: %w", entry.Digest, err)

@@ -8,14 +8,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	digest "github.com/opencontainers/go-digest"
 )
 
 // age makes an object look as if it had been put an hour ago.
 func age(t *testing.T, s Store, name string) {
 	t.Helper()
 	then := time.Now().Add(-time.Hour)
-	if err := os.Chtimes(s.blobPath(digest.Digest(load(t, name).Digest)), then, then); err != nil {
+	if err := os.Chtimes(s.blobPath(digest(load(t, name).Digest)), then, then); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -44,7 +43,7 @@ func TestPrune(t *testing.T) {
 func TestPruneRemovesWhatWasLeftBehind(t *testing.T) {
 	s := newStore(t)
 	put(t, s, "plain.o")
-	for _, path := range []string{s.path(".index.json123"), s.blobPath(digest.FromString("orphan"))} {
+	for _, path := range []string{s.path(".index.json123"), s.blobPath(digestOf([]byte("orphan")))} {
 		if err := os.WriteFile(path, []byte("orphan"), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,6 @@ package object
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,8 +11,6 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
-	digest "github.com/opencontainers/go-digest"
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // DefaultStore is where a node keeps its members' objects.
@@ -50,7 +47,7 @@ func (s Store) put(o *Object) error {
 		return err
 	}
 	// Dying after this leaves an empty folder, which the next Put fills.
-	if err := os.MkdirAll(s.path(v1.ImageBlobsDir, digest.SHA256.String()), 0o700); err != nil {
+	if err := os.MkdirAll(s.path(blobsDir, "sha256"), 0o700); err != nil {
 		return err
 	}
 	// The way of nearly every Put, which others can go at the same time. It makes the
@@ -76,7 +73,7 @@ func (s Store) holds(a *artifact) bool {
 	if err != nil || !indexed(index, a.manifest.Digest) {
 		return false
 	}
-	if !s.same(s.path(v1.ImageLayoutFile), layoutFile()) {
+	if !s.same(s.path(layoutFile), []byte(layoutContent)) {
 		return false
 	}
 	for _, b := range a.blobs() {
@@ -100,7 +97,7 @@ func (s Store) add(a *artifact) error {
 		}
 	}
 	// Last of the layout's own files: it is what makes the folder a layout.
-	if err := s.writeUnlessSame(s.path(v1.ImageLayoutFile), layoutFile()); err != nil {
+	if err := s.writeUnlessSame(s.path(layoutFile), []byte(layoutContent)); err != nil {
 		return err
 	}
 	for _, b := range a.blobs() {
@@ -111,13 +108,8 @@ func (s Store) add(a *artifact) error {
 	if indexed(index, a.manifest.Digest) {
 		return nil
 	}
-	index.Manifests = append(index.Manifests, a.manifest.Descriptor)
+	index.Manifests = append(index.Manifests, a.manifest.descriptor)
 	return s.writeIndex(index)
-}
-
-func layoutFile() []byte {
-	content, _ := json.Marshal(v1.ImageLayout{Version: v1.ImageLayoutVersion}) // cannot fail: one string
-	return content
 }
 
 func (s Store) same(path string, content []byte) bool {
@@ -147,15 +139,15 @@ func (s Store) write(path string, content []byte) error {
 // is what the digest says. Errors satisfy errors.Is(err, [ErrUnusable]), and
 // fs.ErrNotExist where the store does not have the object.
 func (s Store) Get(objectDigest string) (*Object, error) {
-	o, err := s.get(digest.Digest(objectDigest))
+	o, err := s.get(digest(objectDigest))
 	if err != nil {
 		return nil, unusable{fmt.Errorf("object %q of store %s: %w", objectDigest, s.Dir, err)}
 	}
 	return o, nil
 }
 
-func (s Store) get(d digest.Digest) (*Object, error) {
-	if err := d.Validate(); err != nil {
+func (s Store) get(d digest) (*Object, error) {
+	if err := d.check(); err != nil {
 		return nil, err
 	}
 	f, err := os.Open(s.blobPath(d))
@@ -170,7 +162,7 @@ func (s Store) get(d digest.Digest) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if actual := digest.FromBytes(content); actual != d {
+	if actual := digestOf(content); actual != d {
 		return nil, fmt.Errorf("the stored file is damaged: its content has digest %s; the next ADD that brings the object repairs it", actual)
 	}
 	return New(s.blobPath(d), content)

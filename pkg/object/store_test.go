@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	digest "github.com/opencontainers/go-digest"
+	ocidigest "github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -85,8 +85,8 @@ func checkBlob(t *testing.T, dir string, d v1.Descriptor) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if int64(len(content)) != d.Size || digest.FromBytes(content) != d.Digest {
-		t.Errorf("blob %s of %d bytes has %d and digest %s", d.Digest, d.Size, len(content), digest.FromBytes(content))
+	if int64(len(content)) != d.Size || ocidigest.FromBytes(content) != d.Digest {
+		t.Errorf("blob %s of %d bytes has %d and digest %s", d.Digest, d.Size, len(content), ocidigest.FromBytes(content))
 	}
 	if d.Data != nil && !bytes.Equal(d.Data, content) {
 		t.Errorf("blob %s is not the data of its descriptor", d.Digest)
@@ -125,8 +125,8 @@ func checkFiles(t *testing.T, dir string) {
 			if err != nil {
 				return err
 			}
-			if digest.FromBytes(content).Encoded() != entry.Name() {
-				t.Errorf("%s has digest %s", name, digest.FromBytes(content))
+			if ocidigest.FromBytes(content).Encoded() != entry.Name() {
+				t.Errorf("%s has digest %s", name, ocidigest.FromBytes(content))
 			}
 		}
 		return nil
@@ -171,9 +171,9 @@ func TestStoreGetRefuses(t *testing.T) {
 	s := newStore(t)
 	put(t, s, "plain.o")
 	for _, test := range []struct{ digest, want string }{
-		{"", "invalid"},
-		{"sha256:../../index.json", "invalid"},
-		{"md5:d41d8cd98f00b204e9800998ecf8427e", "unsupported"},
+		{"", "is not a digest"},
+		{"sha256:../../index.json", "is not a digest"},
+		{"md5:d41d8cd98f00b204e9800998ecf8427e", "is not a digest"},
 		{load(t, "maps.o").Digest, "does not have it"},
 	} {
 		_, err := s.Get(test.digest)
@@ -235,41 +235,42 @@ func TestStoreMendsDamage(t *testing.T) {
 func TestStoreLeavesOtherArtifactsAlone(t *testing.T) {
 	s := newStore(t)
 	put(t, s, "plain.o")
-	index, err := s.readIndex()
-	if err != nil {
-		t.Fatal(err)
-	}
-	image := addForeign(t, s, index)
+	image := addForeign(t, s)
 	put(t, s, "maps.o")
 	if err := s.Prune(nil, -time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	if index, err = s.readIndex(); err != nil {
-		t.Fatal(err)
-	}
-	if len(index.Manifests) != 1 || index.Manifests[0].Digest != image.Digest {
-		t.Errorf("the index holds %v; want the image alone", index.Manifests)
+	var index v1.Index
+	parseJSON(t, filepath.Join(s.Dir, "index.json"), &index)
+	if diff := cmp.Diff([]v1.Descriptor{image}, index.Manifests); diff != "" {
+		t.Errorf("the index holds other than the image alone (-want +got):\n%s", diff)
 	}
 	checkBlob(t, s.Dir, image)
-	checkBlob(t, s.Dir, v1.Descriptor{Digest: digest.FromString("layer"), Size: 5})
+	checkBlob(t, s.Dir, v1.Descriptor{Digest: ocidigest.FromString("layer"), Size: 5})
 }
 
 // addForeign puts an image with one layer into a store and returns its entry.
-func addForeign(t *testing.T, s Store, index *v1.Index) v1.Descriptor {
+func addForeign(t *testing.T, s Store) v1.Descriptor {
 	t.Helper()
-	manifest, err := json.Marshal(v1.Manifest{
+	content, err := json.Marshal(v1.Manifest{
 		Config: v1.DescriptorEmptyJSON,
-		Layers: []v1.Descriptor{{MediaType: v1.MediaTypeImageLayer, Digest: digest.FromString("layer"), Size: 5}},
+		Layers: []v1.Descriptor{{MediaType: v1.MediaTypeImageLayer, Digest: ocidigest.FromString("layer"), Size: 5}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	image := v1.Descriptor{MediaType: v1.MediaTypeImageManifest, Digest: digest.FromBytes(manifest), Size: int64(len(manifest))}
+	image := v1.Descriptor{
+		MediaType: v1.MediaTypeImageManifest, Digest: ocidigest.FromBytes(content), Size: int64(len(content)),
+		Platform: &v1.Platform{Architecture: "amd64", OS: "linux"}, Annotations: map[string]string{"a": "b"},
+	}
+	var index v1.Index
+	parseJSON(t, filepath.Join(s.Dir, "index.json"), &index)
 	index.Manifests = append(index.Manifests, image)
-	err = errors.Join(
-		s.write(s.blobPath(image.Digest), manifest),
-		s.write(s.blobPath(digest.FromString("layer")), []byte("layer")),
-		s.writeIndex(index))
+	whole, err := json.Marshal(index)
+	err = errors.Join(err,
+		s.write(s.blobPath(digest(image.Digest)), content),
+		s.write(s.blobPath(digestOf([]byte("layer"))), []byte("layer")),
+		s.write(s.path(indexFile), whole))
 	if err != nil {
 		t.Fatal(err)
 	}
