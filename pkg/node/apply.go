@@ -29,12 +29,19 @@ const undoTimeout = 5 * time.Second
 // which chains to look at.
 func (n *Node) Apply(ctx context.Context, a Attachment) error {
 	sides := a.sides()
+	r := newResolver()
+	ahead := make(chan struct{})
+	go func() {
+		defer close(ahead)
+		r.readAhead(a.Programs)
+	}()
 	s, err := openSites(&a, sides)
+	<-ahead
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	wants, err := resolveSides(&a, s, sides)
+	wants, err := resolveSides(r, &a, s, sides)
 	if err != nil {
 		return err
 	}
@@ -69,12 +76,11 @@ func (n *Node) runsFor(ctx context.Context, key chain.Key, owner record.Owner) b
 }
 
 // resolveSides settles the members of each side, before anything is changed.
-func resolveSides(a *Attachment, s *sites, sides map[chain.Side][]chain.Program) (map[chain.Side][]wanted, error) {
+func resolveSides(r *resolver, a *Attachment, s *sites, sides map[chain.Side][]chain.Program) (map[chain.Side][]wanted, error) {
 	pod := a.Pod
 	if pod.Ifindex == 0 && s != nil {
 		pod.Ifindex = s.pod.Index
 	}
-	r := newResolver()
 	wants := make(map[chain.Side][]wanted, len(sides))
 	for side, programs := range sides {
 		list, err := r.resolve(programs, a.owner(), pod)
@@ -100,10 +106,9 @@ func (n *Node) apply(ctx context.Context, a *Attachment, s *sites, wants map[cha
 	if len(index.Keys) == 0 {
 		return nil
 	}
-	if err := n.Records.SaveAttachment(index); err != nil {
-		return err
-	}
-	if err := n.storeObjects(wants); err != nil {
+	stored := make(chan error, 1)
+	go func() { stored <- n.storeObjects(wants) }()
+	if err := errors.Join(n.Records.SaveAttachment(index), <-stored); err != nil {
 		return err
 	}
 	for _, site := range s.list {

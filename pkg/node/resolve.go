@@ -32,6 +32,14 @@ type resolver struct {
 
 func newResolver() *resolver { return &resolver{opened: make(map[string]*object.Object)} }
 
+// readAhead reads and parses the programs' objects, for resolve to find. What goes
+// wrong goes wrong there again, and is told there.
+func (r *resolver) readAhead(programs []chain.Program) {
+	for _, p := range programs {
+		_, _, _ = r.source(&p)
+	}
+}
+
 // resolve settles each program: the object it comes from, its place in the
 // chain, and the values its globals and map entries get for this pod.
 func (r *resolver) resolve(programs []chain.Program, owner record.Owner, pod object.Pod) ([]wanted, error) {

@@ -31,7 +31,7 @@ func (n *Node) Status(ctx context.Context, a Attachment) error {
 		return err
 	}
 	a.Pod = examplePod
-	wants, err := resolveSides(&a, nil, a.sides())
+	wants, err := resolveSides(newResolver(), &a, nil, a.sides())
 	if err != nil {
 		return err
 	}
