@@ -6,7 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -52,14 +55,11 @@ func (linker) Build(ctx context.Context, members []dispatcher.Member, opts dispa
 // fill makes the maps and the program of a chain. What it made before an error is in
 // built.
 func fill(ctx context.Context, built *dispatcher.Built, members []dispatcher.Member, opts dispatcher.Options) (err error) {
-	for i := range members {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		m := &members[i]
-		if built.Maps[m.Name], err = makeMaps(m); err != nil {
-			return fmt.Errorf("making the maps of member %q: %w", m.Name, dispatcher.RefusedMap(err))
-		}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := makeAllMaps(built, members); err != nil {
+		return err
 	}
 	if opts.Counters {
 		if built.Counters, err = ebpf.NewMap(dispatcher.CountersSpec(len(members))); err != nil {
@@ -71,6 +71,31 @@ func fill(ctx context.Context, built *dispatcher.Built, members []dispatcher.Mem
 	}
 	built.Program, err = load(ctx, members, built, opts)
 	return err
+}
+
+// makeAllMaps makes the maps of all members, of several at a time: each takes a few
+// system calls, and a pod waits for them.
+func makeAllMaps(built *dispatcher.Built, members []dispatcher.Member) error {
+	made := make([]map[string]*ebpf.Map, len(members))
+	errs := make([]error, len(members))
+	var next atomic.Int32
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(members)) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(members); i = int(next.Add(1)) - 1 {
+				made[i], errs[i] = makeMaps(&members[i])
+			}
+		})
+	}
+	workers.Wait()
+	var first error
+	for i, m := range members {
+		built.Maps[m.Name] = made[i]
+		if errs[i] != nil && first == nil {
+			first = fmt.Errorf("making the maps of member %q: %w", m.Name, dispatcher.RefusedMap(errs[i]))
+		}
+	}
+	return first
 }
 
 // load links and loads the chain, and finds out whose fault it is when that fails.
