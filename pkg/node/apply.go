@@ -25,8 +25,9 @@ const undoTimeout = 5 * time.Second
 // nothing is left of an attachment that was not there before, and the chains of
 // one that was are each the old or the new one.
 //
-// Dies anywhere: the attachment's index, which is written first, tells Remove
-// which chains to look at.
+// Dies anywhere: the attachment's index, which is written before any chain is
+// touched, tells Remove which ones to look at. Objects that were stored for a chain
+// that did not come to be go with a later GC.
 func (n *Node) Apply(ctx context.Context, a Attachment) error {
 	sides := a.sides()
 	r := newResolver()

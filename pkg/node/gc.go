@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
@@ -62,18 +64,31 @@ func (n *Node) collect(ctx context.Context, a record.Attachment, invalid bool) e
 	return n.Remove(ctx, a.Network, a.ContainerID, a.Ifname)
 }
 
-// pruneStore drops the objects that no chain has as a member, unless some record
-// cannot be read: what that one needs is not known.
+// pruneStore drops the objects that no chain has as a member.
 func (n *Node) pruneStore() error {
 	keys, err := n.Records.Keys()
 	if err != nil {
 		return err
 	}
+	needed, err := n.neededObjects(keys)
+	if err != nil {
+		return err
+	}
+	return n.Store.Prune(needed, unusedObjectAge)
+}
+
+// neededObjects returns the digests of the chains' objects. A record that cannot be
+// read is an error: what that one needs is not known. One that was removed since the
+// keys were listed needs nothing.
+func (n *Node) neededObjects(keys []chain.Key) (map[string]bool, error) {
 	needed := make(map[string]bool)
 	for _, key := range keys {
 		rec, err := n.Records.Load(key)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
-			return fmt.Errorf("find out which objects are needed: %w", err)
+			return nil, fmt.Errorf("find out which objects are needed: %w", err)
 		}
 		for _, s := range []*record.State{rec.State, rec.Pending} {
 			if s == nil {
@@ -84,5 +99,5 @@ func (n *Node) pruneStore() error {
 			}
 		}
 	}
-	return n.Store.Prune(needed, unusedObjectAge)
+	return needed, nil
 }

@@ -147,3 +147,27 @@ func TestListShowsTheOthersBesideABrokenRecord(t *testing.T) {
 	good.remove(t, n)
 	bad.remove(t, n)
 }
+
+// Pods leave while GC is at work, so a record may be gone by the time it is read;
+// one that is there and broken must not pass for a chain that needs nothing.
+func TestGCKeepsWhatRecordsNeed(t *testing.T) {
+	testenv.NoLeaks(t)
+	n, p := Default(), newPod(t, 0)
+	p.apply(t, n, programs("count")...)
+	defer p.remove(t, n)
+	key := p.chain(t, n, chain.PodSide).Key
+	gone := chain.Key{Cookie: key.Cookie, Ifindex: key.Ifindex + 1}
+	needed, err := n.neededObjects([]chain.Key{gone, key})
+	if err != nil || len(needed) != 1 {
+		t.Errorf("needed are %v, %v; want the one object of the chain that is there", needed, err)
+	}
+
+	path := filepath.Join(n.Records.Root, "chains", gone.String()+".json")
+	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(filepath.Join(n.Records.Root, "broken"))
+	if needed, err := n.neededObjects([]chain.Key{gone, key}); !errors.Is(err, record.ErrBroken) {
+		t.Errorf("needed are %v, %v; want an ErrBroken", needed, err)
+	}
+}
