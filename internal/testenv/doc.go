@@ -9,6 +9,18 @@
 // [Main] runs a test binary in the sandbox as a whole; the helpers undo what they
 // make at the end of the test.
 //
+// # What a machine lacks
+//
+// A test that cannot run on a machine says so with [Skip], which is a failure when
+// CI=true: there every test must run. Two things are excepted, as make test runs the
+// same tests on several kernels, the machine's and those of integration/vm, and each
+// test must run on some of them:
+//
+//   - [NeedFreplace]: the machine may refuse to replace functions of programs; the
+//     lab's kernels do not.
+//   - [NeedKernel]: a kernel of the lab may be older than what a test is about; the
+//     machine's must not be.
+//
 // # Invariants
 //
 // /tmp and the checkout are the machine's, so that t.TempDir, coverage profiles
