@@ -19,9 +19,12 @@ const (
 	// OwnerCLI is the operator's command; its members stay until it is told
 	// to remove them, or the interface goes.
 	OwnerCLI
+	// OwnerLibxdp is whoever uses libxdp, such as xdp-loader; its members are theirs
+	// to remove. They are shown, and stand in no record.
+	OwnerLibxdp
 )
 
-var ownerKindNames = []string{"attachment", "cli"}
+var ownerKindNames = []string{"attachment", "cli", "libxdp"}
 
 // String returns the name used in records and output, or "owner kind(N)" for a
 // value that is none.
@@ -55,7 +58,7 @@ func (k *OwnerKind) UnmarshalText(text []byte) error {
 // Owner is who wants members in a chain. Compare owners with [Owner.Same].
 type Owner struct {
 	// Kind says which of the other fields mean something: all of them for an
-	// attachment, none for the CLI.
+	// attachment, none for the others.
 	Kind OwnerKind `json:"kind"`
 	// Network, ContainerID and Ifname are the CNI attachment: the network's
 	// name, CNI_CONTAINERID and CNI_IFNAME.

@@ -47,7 +47,8 @@ type State struct {
 	// Generation counts the chain's changes, from 1.
 	Generation uint64 `json:"generation"`
 	// ProgramID is the kernel's id of the dispatcher. Ids are not reused
-	// before 2^31 others.
+	// before 2^31 others. Where libxdp's tools changed a libxdp chain since, the
+	// interface carries another one, in which the members keep their own ids.
 	ProgramID uint32 `json:"programID"`
 	// Requested is what a configuration asked for.
 	Requested Requested `json:"requested"`
@@ -60,9 +61,15 @@ type State struct {
 	// Dispatcher is the one chosen, never auto; DispatcherWhy says why it was.
 	Dispatcher    chain.Dispatcher `json:"dispatcher"`
 	DispatcherWhy string           `json:"dispatcherWhy,omitempty"`
+	// LibxdpVersion is the protocol's version for the dispatcher libxdp, otherwise auto.
+	LibxdpVersion chain.LibxdpVersion `json:"libxdpVersion,omitempty"`
+	// Replaced is the id of the libxdp dispatcher in whose place this one came, and
+	// whose pins go when this generation is final; 0 where there was none.
+	Replaced uint32 `json:"replaced,omitempty"`
 	// Counters tells whether the dispatcher counts verdicts.
 	Counters bool `json:"counters"`
-	// Members are the chain's programs in running order.
+	// Members are the chain's programs in running order. Those that libxdp's tools
+	// put into a libxdp dispatcher are not among them: the interface tells of them.
 	Members []Member `json:"members"`
 }
 
@@ -71,6 +78,8 @@ type Requested struct {
 	Mode       chain.Mode       `json:"mode"`
 	Attach     chain.Attach     `json:"attach"`
 	Dispatcher chain.Dispatcher `json:"dispatcher"`
+	// LibxdpVersion is for the dispatcher libxdp alone.
+	LibxdpVersion chain.LibxdpVersion `json:"libxdpVersion,omitempty"`
 }
 
 // Member is a program in a chain, with all that is needed to build it again.
@@ -91,6 +100,10 @@ type Member struct {
 	Maps map[string]chain.MapSettings `json:"maps,omitempty"`
 	// Pins are the names of the maps that are pinned for it.
 	Pins []string `json:"pins,omitempty"`
+	// ProgramID is the kernel's id of the member's extension program in a libxdp
+	// dispatcher. It stays the same in every dispatcher that the program is attached
+	// to again. A member of a linked chain is no program of its own: 0.
+	ProgramID uint32 `json:"programID,omitempty"`
 }
 
 // Owners returns who has members in the chain, each one once, in the order of
