@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"regexp"
+)
+
+// kernel is one of Debian's kernels for virtual machines.
+type kernel struct {
+	series   string // of the kernel: 6.1
+	suite    string // of Debian: the release that has it
+	optional bool   // may be missing from the archive
+}
+
+// kernels are those that the lab knows, oldest first. 5.10 is the oldest that we
+// support; its Debian release has ended and may leave the mirrors.
+var kernels = []kernel{
+	{series: "5.10", suite: "bullseye", optional: true},
+	{series: "6.1", suite: "bookworm"},
+	{series: "6.12", suite: "trixie"},
+}
+
+// metaPackage is empty and depends on the newest kernel of a suite.
+const metaPackage = "linux-image-cloud-amd64"
+
+var imagePackage = regexp.MustCompile(`(?m)^Depends:.*\b(linux-image-[^ ,]+)`)
+
+// fetch returns the folder with the kernel and its modules.
+func (k kernel) fetch(ctx context.Context, l *lab) (string, error) {
+	return l.unpacked(ctx, "linux-"+k.series, k.suite, func(ctx context.Context, a *apt) error {
+		shown, err := a.run(ctx, "apt-cache", "show", "--no-all-versions", metaPackage)
+		if err != nil {
+			return err
+		}
+		image := imagePackage.FindStringSubmatch(shown)
+		if image == nil {
+			return fmt.Errorf("package %s names no kernel that it depends on:\n%s", metaPackage, shown)
+		}
+		return a.download(ctx, false, image[1])
+	})
+}
+
+// vmlinuz returns the bootable kernel in such a folder.
+func vmlinuz(dir string) (string, error) { return only(filepath.Join(dir, "boot/vmlinuz-*")) }
+
+// only returns the one file that a pattern matches.
+func only(pattern string) (string, error) {
+	paths, err := filepath.Glob(pattern)
+	if err != nil {
+		return "", err
+	}
+	if len(paths) != 1 {
+		return "", fmt.Errorf("%d files match %s, want one; remove that folder and it is fetched again", len(paths), pattern)
+	}
+	return paths[0], nil
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/xdp-chain/xdp-chain/integration/vm/script"
+)
+
+// suites are the packages whose tests are about the kernel, so that each of the
+// lab's has to pass them.
+var suites = []string{
+	"./bpf/...",
+	"./internal/...",
+	"./pkg/...",
+	"./plugins/...",
+	"./cmd/...",
+	"./integration/cnitool",
+}
+
+// suite is the tests of one package.
+type suite struct {
+	pkg    string // relative to the checkout: pkg/node
+	binary string
+}
+
+// buildSuites builds the test binaries of packages into dir. They are static, as
+// the guest has another libc or none.
+func (l *lab) buildSuites(ctx context.Context, dir string, patterns []string) ([]suite, error) {
+	const withTests = `{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{"\n"}}{{end}}`
+	list := exec.CommandContext(ctx, "go", append([]string{"list", "-f", withTests}, patterns...)...)
+	list.Dir = l.checkout
+	dirs, err := list.Output()
+	if err != nil {
+		return nil, fmt.Errorf("listing %s: %w", strings.Join(patterns, " "), withStderr(err))
+	}
+	var built []suite
+	for pkgDir := range strings.FieldsSeq(string(dirs)) {
+		pkg, err := filepath.Rel(l.checkout, pkgDir)
+		if err != nil {
+			return nil, err
+		}
+		s := suite{pkg, filepath.Join(dir, strings.ReplaceAll(pkg, "/", "-")+".test")}
+		if err := l.goCommand(ctx, "test", "-c", "-ldflags=-s -w", "-o", s.binary, "./"+pkg); err != nil {
+			return nil, err
+		}
+		built = append(built, s)
+	}
+	return built, nil
+}
+
+// buildCommands builds the binaries of this project as make build does, and has the
+// CNI project's built, which tests run beside them.
+func (l *lab) buildCommands(ctx context.Context, dir string) error {
+	if err := l.goCommand(ctx, "build", "-trimpath", "-ldflags=-s -w", "-o", dir+"/", "./plugins/meta/xdp-chain", "./cmd/xdpctl", "./integration/vm/guest"); err != nil {
+		return err
+	}
+	out, err := exec.CommandContext(ctx, filepath.Join(l.checkout, "hack/cni-plugins.sh")).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("hack/cni-plugins.sh: %w: %s", err, out)
+	}
+	return nil
+}
+
+func (l *lab) goCommand(ctx context.Context, args ...string) error {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = l.checkout
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go %s: %w:\n%s", strings.Join(args, " "), err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// withStderr adds to the error of a command what it complained about.
+func withStderr(err error) error {
+	if exit, ok := err.(*exec.ExitError); ok {
+		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr))
+	}
+	return err
+}
+
+// name is the test binary's path in a guest: in the package's folder, where its
+// testdata is.
+func (s suite) name() string { return path.Join(guestRoot, s.pkg, path.Base(s.pkg)+".test") }
+
+// step runs the tests of a suite.
+func (s suite) step(args []string) script.Step {
+	return script.Step{
+		Name: s.pkg,
+		Dir:  path.Dir(s.name()),
+		Argv: append([]string{s.name()}, args...),
+	}
+}
