@@ -45,15 +45,18 @@ func OpenNetNS(path string) (*NetNS, error) {
 	return newNetNS(path, handle)
 }
 
+// CurrentPath is the Path of a namespace that [CurrentNetNS] opened: it leads every
+// process of the namespace to it.
+const CurrentPath = "/proc/self/ns/net"
+
 // CurrentNetNS opens the namespace of the calling thread: outside of [NetNS.Do],
-// the one this process runs in. Its Path is /proc/self/ns/net, which leads every
-// process of that namespace to it.
+// the one this process runs in.
 func CurrentNetNS() (*NetNS, error) {
 	handle, err := ns.GetCurrentNS()
 	if err != nil {
 		return nil, fmt.Errorf("opening the current network namespace: %w", err)
 	}
-	return newNetNS("/proc/self/ns/net", handle)
+	return newNetNS(CurrentPath, handle)
 }
 
 // isMissing says whether nothing is at path. It looks for itself, since what package ns

@@ -11,6 +11,7 @@
 //
 //	chains/<key>.json                   one Record a chain
 //	attachments/<network>/<hash>.json   one Attachment an attachment: which chains it is in
+//	kernel.json                         one Kernel: what was found out about it
 //	broken/<time>-<name>                files that did not parse, set aside
 //	tmp/                                files being written
 //

@@ -12,7 +12,7 @@ import (
 )
 
 func TestOwnerKindText(t *testing.T) {
-	for kind, name := range map[OwnerKind]string{OwnerAttachment: "attachment", OwnerCLI: "cli"} {
+	for kind, name := range map[OwnerKind]string{OwnerAttachment: "attachment", OwnerCLI: "cli", OwnerLibxdp: "libxdp"} {
 		text, err := kind.MarshalText()
 		if err != nil || string(text) != name || kind.String() != name {
 			t.Errorf("%d prints as %q, %q, %v; want %q", kind, text, kind.String(), err, name)
@@ -22,8 +22,8 @@ func TestOwnerKindText(t *testing.T) {
 			t.Errorf("%q reads as %d, %v; want %d", text, back, err, kind)
 		}
 	}
-	if _, err := OwnerKind(2).MarshalText(); !errors.Is(err, chain.ErrInvalid) {
-		t.Errorf("owner kind 2: %v; want chain.ErrInvalid", err)
+	if _, err := OwnerKind(3).MarshalText(); !errors.Is(err, chain.ErrInvalid) {
+		t.Errorf("owner kind 3: %v; want chain.ErrInvalid", err)
 	}
 	if err := new(OwnerKind).UnmarshalText([]byte("CLI")); !errors.Is(err, chain.ErrInvalid) {
 		t.Errorf("CLI: %v; want chain.ErrInvalid", err)
