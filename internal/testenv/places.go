@@ -16,11 +16,13 @@ import (
 )
 
 // furniture is what the first chain on a node brings and no chain takes away: the
-// folders that all chains share.
+// folders that all chains share, ours and libxdp's.
 var furniture = map[string]bool{
 	"/sys/fs/bpf/xdp-chain":        true,
 	"/sys/fs/bpf/xdp-chain/chains": true,
 	"/sys/fs/bpf/xdp-chain/node":   true,
+	"/sys/fs/bpf/xdp-chain/netns":  true,
+	"/sys/fs/bpf/xdp":              true,
 	"/run/xdp-chain":               true,
 }
 

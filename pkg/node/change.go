@@ -147,7 +147,7 @@ func (t *tenure) describe(built *dispatcher.Built, next *record.State) error {
 }
 
 func (t *tenure) stageAndSwap(ctx context.Context, built *dispatcher.Built, next *record.State) error {
-	if err := t.lock.Stage(next.Generation, built.Counters, built.Maps); err != nil {
+	if err := t.lock.Stage(next.Generation, built.Counters, built.Maps, nil); err != nil {
 		return err
 	}
 	// The last look before the kernel changes: a caller that gave up gets the

@@ -73,7 +73,7 @@ func (p *pod) changeUntil(t *testing.T, n *Node, until step, list []chain.Progra
 	if until == diesAfterRecord {
 		return
 	}
-	fatal(tn.lock.Stage(next.Generation, built.Counters, built.Maps))
+	fatal(tn.lock.Stage(next.Generation, built.Counters, built.Maps, nil))
 	if until == diesAfterStage {
 		return
 	}

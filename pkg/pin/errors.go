@@ -5,8 +5,6 @@ package pin
 import (
 	"errors"
 	"fmt"
-
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 var (
@@ -26,12 +24,9 @@ var (
 // wanted to wait. It satisfies errors.Is for [ErrLocked] and for what ended the
 // wait, if anything did.
 type LockedError struct {
-	// Key is the locked chain; the zero Key where something else is locked.
-	Key chain.Key
-	// Network is the network whose maps are locked, otherwise empty.
-	Network string
-	// Root is the folder that is locked to mount a bpffs on it, otherwise empty.
-	Root string
+	// What is locked, in words: "chain 4097-3", `maps of network "podnet"`,
+	// "libxdp's folder /sys/fs/bpf/xdp".
+	What string
 	// HolderPID is the process that has the lock, as the kernel numbers it in
 	// the pid namespace of /proc. It is 0 where the kernel does not tell: the
 	// holder has gone in the meantime, or is in a pid namespace we do not see.
@@ -46,21 +41,14 @@ type LockedError struct {
 
 // Error says what is locked, by whom, and what to do.
 func (e *LockedError) Error() string {
-	what := "chain " + e.Key.String()
-	switch {
-	case e.Network != "":
-		what = fmt.Sprintf("maps of network %q", e.Network)
-	case e.Root != "":
-		what = fmt.Sprintf("no bpffs at %s, and the folder to mount it on", e.Root)
-	}
 	holder := "another process"
 	if e.HolderPID != 0 {
 		holder = fmt.Sprintf("process %d (%s)", e.HolderPID, e.HolderName)
 	}
 	if e.Cause == nil {
-		return fmt.Sprintf("%s: locked by %s", what, holder)
+		return fmt.Sprintf("%s: locked by %s", e.What, holder)
 	}
-	return fmt.Sprintf("%s: locked by %s, gave up waiting: %v; try again, or look at what that process does", what, holder, e.Cause)
+	return fmt.Sprintf("%s: locked by %s, gave up waiting: %v; try again, or look at what that process does", e.What, holder, e.Cause)
 }
 
 // Unwrap returns [ErrLocked] and the cause.

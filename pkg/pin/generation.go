@@ -12,9 +12,10 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 )
 
-// The entries of a chain's folder. The last three are the stages of a generation
+// The entries of a chain's folder; linksName is in links.go. The last three are the stages of a generation
 // that comes in, followed by its number: being pinned, whole, and being moved
 // into the place of the one before it, of which nothing is left then.
 const (
@@ -32,15 +33,16 @@ func (l *Locked) stage(prefix string, generation uint64) string {
 }
 
 // Stage pins what a new generation of the chain has, beside the one that runs:
-// its counters, nil for none, and its maps by member and by name in the member's
-// object. Maps that the running generation has too are pinned once more. Staging
-// a generation again replaces what was staged of it.
+// its counters, nil for none, its maps by member and by name in the member's
+// object, and the links that put its members into their dispatcher, by member, nil
+// where the members are linked. Maps that the running generation has too are
+// pinned once more. Staging a generation again replaces what was staged of it.
 //
 // On an error nothing of it is left. A process that dies in here leaves the
 // folder part-<generation>, and one that dies right after it next-<generation>;
 // [Locked.Settle] removes the first, and the second unless it is the one to
 // settle on.
-func (l *Locked) Stage(generation uint64, counters *ebpf.Map, maps map[string]map[string]*ebpf.Map) error {
+func (l *Locked) Stage(generation uint64, counters *ebpf.Map, maps map[string]map[string]*ebpf.Map, links map[string]link.Link) error {
 	if err := l.held(); err != nil {
 		return err
 	}
@@ -48,6 +50,9 @@ func (l *Locked) Stage(generation uint64, counters *ebpf.Map, maps map[string]ma
 	err := errors.Join(os.RemoveAll(part), os.RemoveAll(next))
 	if err == nil {
 		err = pinGeneration(part, counters, maps)
+	}
+	if err == nil && links != nil {
+		err = pinLinks(filepath.Join(part, linksName), links)
 	}
 	if err == nil {
 		// What is called next-<generation> is whole.
@@ -157,8 +162,10 @@ func (l *Locked) promote(generation uint64) error {
 	}
 	// From here on the generation before is being taken apart. A death in
 	// between leaves next-<generation> whole, so this is done again.
-	if err := os.RemoveAll(filepath.Join(l.path, mapsName)); err != nil {
-		return err
+	for _, name := range []string{mapsName, linksName} {
+		if err := os.RemoveAll(filepath.Join(l.path, name)); err != nil {
+			return err
+		}
 	}
 	// The new counters, if there are any, replace the old ones in one step
 	// further down, for the sake of those who read them without the lock.
@@ -167,8 +174,8 @@ func (l *Locked) promote(generation uint64) error {
 			return err
 		}
 	}
-	// The name settle-<generation> says that the old maps are gone: what it
-	// lacks has been moved in already. A death right after this is finished
+	// The name settle-<generation> says that the old maps and links are gone:
+	// what it lacks has been moved in already. A death right after this is finished
 	// by finishSettling.
 	settle := l.stage(settlePrefix, generation)
 	if err := os.Rename(next, settle); err != nil {
@@ -180,7 +187,7 @@ func (l *Locked) promote(generation uint64) error {
 // moveIn moves what a folder holds into the chain's folder and removes it. A
 // death in between leaves the rest in there, and the next moveIn moves that.
 func (l *Locked) moveIn(settle string) error {
-	for _, name := range []string{countersName, mapsName} {
+	for _, name := range []string{countersName, mapsName, linksName} {
 		err := os.Rename(filepath.Join(settle, name), filepath.Join(l.path, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
@@ -21,10 +22,12 @@ import (
 type generation struct {
 	counters *ebpf.Map
 	maps     map[string]map[string]*ebpf.Map
+	links    map[string]link.Link
 }
 
 // twoGenerations returns generations that have a map in common: acl stays and
-// keeps its rules, count goes, limit comes.
+// keeps its rules, count goes, limit comes. They have no link in common, as each
+// has a dispatcher of its own.
 func twoGenerations(t *testing.T) (first, second generation) {
 	t.Helper()
 	rules := newMap(t, "rules")
@@ -32,11 +35,11 @@ func twoGenerations(t *testing.T) (first, second generation) {
 		"acl":   {"rules": rules, ".rodata": newMap(t, "rodata1")},
 		"count": {"packets": newMap(t, "packets")},
 		"pass":  {},
-	}}
+	}, map[string]link.Link{"acl": newSlot(t).Link, "count": newSlot(t).Link, "pass": newSlot(t).Link}}
 	second = generation{newMap(t, "counters2"), map[string]map[string]*ebpf.Map{
 		"acl":   {"rules": rules, ".rodata": newMap(t, "rodata2")},
 		"limit": {"buckets": newMap(t, "buckets")},
-	}}
+	}, map[string]link.Link{"acl": newSlot(t).Link, "limit": newSlot(t).Link}}
 	return first, second
 }
 
@@ -69,6 +72,13 @@ func checkSettled(t *testing.T, l *pin.Locked, want generation) {
 			paths["maps/"+member+"/"+escaped[name]] = true
 		}
 	}
+	if want.links != nil {
+		paths["links"] = true
+	}
+	for member := range want.links {
+		paths["links/"+member] = true
+	}
+	checkLinks(t, l, want.links)
 	if diff := cmp.Diff(paths, keysOf(listTree(t, chainFolder()))); diff != "" {
 		t.Errorf("the chain's folder (-want +got):\n%s", diff)
 	}
@@ -97,7 +107,7 @@ func checkMap(t *testing.T, name string, open func() (*ebpf.Map, error), want *e
 // settleOn stages a generation and settles on it.
 func settleOn(t *testing.T, l *pin.Locked, n uint64, g generation) {
 	t.Helper()
-	if err := l.Stage(n, g.counters, g.maps); err != nil {
+	if err := l.Stage(n, g.counters, g.maps, g.links); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Settle(n); err != nil {
@@ -108,7 +118,7 @@ func settleOn(t *testing.T, l *pin.Locked, n uint64, g generation) {
 func TestGenerations(t *testing.T) {
 	ensure(t)
 	first, second := twoGenerations(t)
-	silent := generation{nil, second.maps}
+	silent := generation{nil, second.maps, second.links}
 	for _, tt := range []struct {
 		name          string
 		before, after generation
@@ -117,12 +127,14 @@ func TestGenerations(t *testing.T) {
 		{"counters turned off", first, silent},
 		{"counters turned on", silent, first},
 		{"never any", silent, silent},
+		{"links come", generation{first.counters, first.maps, nil}, second},
+		{"links go", first, generation{second.counters, second.maps, nil}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := lockForTest(t, key)
 			settleOn(t, l, 1, tt.before)
 			checkSettled(t, l, tt.before)
-			if err := l.Stage(2, tt.after.counters, tt.after.maps); err != nil {
+			if err := l.Stage(2, tt.after.counters, tt.after.maps, tt.after.links); err != nil {
 				t.Fatal(err)
 			}
 			if err := l.Settle(2); err != nil {
@@ -143,7 +155,7 @@ func TestSettleTakesBackWhatDidNotRun(t *testing.T) {
 	first, second := twoGenerations(t)
 	settleOn(t, l, 1, first)
 	for _, n := range []uint64{2, 3, 3} {
-		if err := l.Stage(n, second.counters, second.maps); err != nil {
+		if err := l.Stage(n, second.counters, second.maps, second.links); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -165,8 +177,8 @@ func TestMapsCanBeCarriedOverFromTheirPins(t *testing.T) {
 	for _, m := range kept {
 		defer m.Close()
 	}
-	second := generation{nil, map[string]map[string]*ebpf.Map{"acl": kept}}
-	if err := l.Stage(2, nil, second.maps); err != nil {
+	second := generation{nil, map[string]map[string]*ebpf.Map{"acl": kept}, nil}
+	if err := l.Stage(2, nil, second.maps, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Settle(1); err != nil {
@@ -186,7 +198,7 @@ func TestStageLeavesNothingOfWhatFails(t *testing.T) {
 		{"acl": {"a/b": newMap(t, "rules")}},
 		{"../../x": second.maps["acl"]},
 	} {
-		if err := l.Stage(2, second.counters, bad); err == nil {
+		if err := l.Stage(2, second.counters, bad, second.links); err == nil {
 			t.Errorf("staged %v", bad)
 		}
 	}
@@ -216,7 +228,8 @@ func TestPinsAreTheOwnersAlone(t *testing.T) {
 	}
 }
 
-// secondFromEnv opens the second generation's maps from the ids that env gives.
+// secondFromEnv opens the second generation's maps and links from the ids that env
+// gives.
 func secondFromEnv() (g generation, err error) {
 	ids := make(map[string]*ebpf.Map)
 	for _, name := range []string{"COUNTERS", "RULES", "RODATA", "BUCKETS"} {
@@ -224,10 +237,16 @@ func secondFromEnv() (g generation, err error) {
 			return generation{}, err
 		}
 	}
+	links := make(map[string]link.Link)
+	for member, name := range map[string]string{"acl": "ACL", "limit": "LIMIT"} {
+		if links[member], err = linkByID(name); err != nil {
+			return generation{}, err
+		}
+	}
 	return generation{ids["COUNTERS"], map[string]map[string]*ebpf.Map{
 		"acl":   {"rules": ids["RULES"], ".rodata": ids["RODATA"]},
 		"limit": {"buckets": ids["BUCKETS"]},
-	}}, nil
+	}, links}, nil
 }
 
 func envOf(t *testing.T, g generation) []string {
@@ -236,6 +255,8 @@ func envOf(t *testing.T, g generation) []string {
 		fmt.Sprintf("RULES=%d", mapID(t, g.maps["acl"]["rules"])),
 		fmt.Sprintf("RODATA=%d", mapID(t, g.maps["acl"][".rodata"])),
 		fmt.Sprintf("BUCKETS=%d", mapID(t, g.maps["limit"]["buckets"])),
+		fmt.Sprintf("ACL=%d", linkID(t, g.links["acl"])),
+		fmt.Sprintf("LIMIT=%d", linkID(t, g.links["limit"])),
 	}
 	if g.counters != nil {
 		env = append(env, fmt.Sprintf("COUNTERS=%d", mapID(t, g.counters)))
@@ -254,7 +275,7 @@ func stageSecond() error {
 	if err != nil {
 		return err
 	}
-	return l.Stage(2, g.counters, g.maps)
+	return l.Stage(2, g.counters, g.maps, g.links)
 }
 
 func settleSecond() error {
@@ -301,7 +322,7 @@ func TestStageKilledAnywhere(t *testing.T) {
 func TestSettleKilledAnywhere(t *testing.T) {
 	ensure(t)
 	first, second := twoGenerations(t)
-	silent := generation{nil, second.maps}
+	silent := generation{nil, second.maps, second.links}
 	for _, tt := range []struct {
 		name   string
 		second generation
@@ -312,7 +333,7 @@ func TestSettleKilledAnywhere(t *testing.T) {
 				l := lock(t, key)
 				defer l.Unlock()
 				// What earlier changes left is in the way of none.
-				if err := errors.Join(l.Stage(2, tt.second.counters, tt.second.maps), l.Stage(7, nil, nil)); err != nil {
+				if err := errors.Join(l.Stage(2, tt.second.counters, tt.second.maps, tt.second.links), l.Stage(7, nil, nil, nil)); err != nil {
 					t.Fatal(err)
 				}
 			}, func(t *testing.T) {
@@ -338,13 +359,13 @@ func TestSettleKilledAnywhereThenChanged(t *testing.T) {
 		putFirst(t, first)
 		l := lock(t, key)
 		defer l.Unlock()
-		if err := l.Stage(2, second.counters, second.maps); err != nil {
+		if err := l.Stage(2, second.counters, second.maps, second.links); err != nil {
 			t.Fatal(err)
 		}
 	}, func(t *testing.T) {
 		l := lockForTest(t, key)
-		settleOn(t, l, 3, generation{nil, first.maps})
-		checkSettled(t, l, generation{nil, first.maps})
+		settleOn(t, l, 3, generation{nil, first.maps, first.links})
+		checkSettled(t, l, generation{nil, first.maps, first.links})
 	})
 }
 
@@ -357,7 +378,7 @@ func TestRemoveKilledAnywhere(t *testing.T) {
 		defer l.Unlock()
 		k := attach(t)
 		defer k.Close()
-		if err := errors.Join(l.PinLink(k), l.Stage(2, second.counters, second.maps)); err != nil {
+		if err := errors.Join(l.PinLink(k), l.Stage(2, second.counters, second.maps, second.links)); err != nil {
 			t.Fatal(err)
 		}
 	}, func(t *testing.T) {

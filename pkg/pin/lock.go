@@ -73,12 +73,20 @@ func openFolder(path string, create bool) (*os.File, error) {
 				return nil, fmt.Errorf("make folder for pins: %w", err)
 			}
 		}
-		dir, err := os.OpenFile(path, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
-		if create && errors.Is(err, fs.ErrNotExist) {
+		// Through a symbolic link too, as libxdp does: iproute2's own loader makes
+		// <bpffs>/xdp one, to the folder tc.
+		dir, err := os.OpenFile(path, unix.O_DIRECTORY, 0)
+		if create && errors.Is(err, fs.ErrNotExist) && !isSymlink(path) {
 			continue // its holder has removed it since
 		}
 		return dir, err
 	}
+}
+
+// isSymlink tells whether path is a symbolic link, one that leads nowhere included.
+func isSymlink(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0
 }
 
 // leadsTo tells whether path still is the folder that dir has open. It is not
@@ -149,6 +157,11 @@ func (f *folder) Unlock() error {
 	// Under the lock, so nobody is just about to pin something. Whoever waits
 	// finds the folder gone and makes a new one.
 	_ = unix.Rmdir(f.path)
+	return f.release()
+}
+
+// release gives the lock up and leaves the folder.
+func (f *folder) release() error {
 	err := f.dir.Close()
 	f.dir = nil
 	return err

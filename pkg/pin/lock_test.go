@@ -76,7 +76,7 @@ func TestLockedErrorNamesTheHolder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if locked.Key != key || locked.HolderPID != holder.Process.Pid || locked.HolderName != strings.TrimSpace(string(comm)) {
+		if locked.What != "chain "+key.String() || locked.HolderPID != holder.Process.Pid || locked.HolderName != strings.TrimSpace(string(comm)) {
 			t.Errorf("%s: %+v; want chain %s held by %d, %s", name, locked, key, holder.Process.Pid, comm)
 		}
 	}
@@ -150,7 +150,7 @@ func TestUnlockLeavesNoEmptyFolder(t *testing.T) {
 		t.Error("holds the lock after Unlock")
 	}
 	for name, err := range map[string]error{
-		"Stage":  l.Stage(1, nil, nil),
+		"Stage":  l.Stage(1, nil, nil, nil),
 		"Settle": l.Settle(1),
 		"Clear":  l.Clear(),
 	} {
@@ -163,7 +163,7 @@ func TestUnlockLeavesNoEmptyFolder(t *testing.T) {
 func TestUnlockKeepsPins(t *testing.T) {
 	ensure(t)
 	l := lockForTest(t, key)
-	if err := l.Stage(1, newMap(t, "counters"), nil); err != nil {
+	if err := l.Stage(1, newMap(t, "counters"), nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Unlock(); err != nil {
@@ -235,7 +235,7 @@ func contend() error {
 		if err != nil {
 			return err
 		}
-		stage := func() error { return l.Stage(1, nil, nil) }
+		stage := func() error { return l.Stage(1, nil, nil, nil) }
 		if err := alone(sometimes(stage, nothing)); err != nil {
 			return err
 		}

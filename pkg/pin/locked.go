@@ -40,7 +40,7 @@ func (t Tree) TryLock(key chain.Key) (*Locked, error) {
 }
 
 func (t Tree) lock(key chain.Key, create bool, wait func() error) (*Locked, error) {
-	f, err := lockFolder(t.chain(key), create, LockedError{Key: key}, wait)
+	f, err := lockFolder(t.chain(key), create, LockedError{What: "chain " + key.String()}, wait)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,9 @@ func (l *Locked) OpenLink() (link.Link, error) {
 	return k, nil
 }
 
-// Clear takes the chain down as far as it is pinned: link, maps and counters. The
+// Clear takes the chain down as far as it is pinned: link, links of members, maps
+// and counters. A chain without a link of its own must be off its interface: its
+// members stop to run with their links, and its dispatcher would pass everything. The
 // folder stays, with its lock, so that the caller can forget the chain before
 // anybody else gets it; [Locked.Unlock] removes the folder then.
 //

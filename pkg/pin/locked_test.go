@@ -139,7 +139,7 @@ func TestClearKeepsTheLock(t *testing.T) {
 	k.Close()
 	first, second := twoGenerations(t)
 	settleOn(t, l, 1, first)
-	if err := l.Stage(2, second.counters, second.maps); err != nil {
+	if err := l.Stage(2, second.counters, second.maps, second.links); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 
 	"github.com/xdp-chain/xdp-chain/internal/crashtest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
@@ -31,6 +32,10 @@ func TestMain(m *testing.M) {
 		"stage":      stageSecond,
 		"settle":     settleSecond,
 		"remove":     removeChain,
+		"dispatch":   pinDispatch,
+		"undispatch": unpinDispatch,
+		"empty":      lockAndUnlock,
+		"libxdp":     contendForLibxdp,
 	})
 	testenv.Main(m)
 }
@@ -132,15 +137,31 @@ func listTree(t *testing.T, root string) map[string]fs.FileMode {
 
 // openByID opens the map whose id an environment variable gives, nil for none.
 func openByID(env string) (*ebpf.Map, error) {
-	text := os.Getenv(env)
-	if text == "" {
+	if os.Getenv(env) == "" {
 		return nil, nil
 	}
-	id, err := strconv.ParseUint(text, 10, 32)
+	id, err := idFromEnv(env)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", env, err)
+		return nil, err
 	}
 	return ebpf.NewMapFromID(ebpf.MapID(id))
+}
+
+// linkByID opens the link whose id an environment variable gives.
+func linkByID(env string) (link.Link, error) {
+	id, err := idFromEnv(env)
+	if err != nil {
+		return nil, err
+	}
+	return link.NewFromID(link.ID(id))
+}
+
+func idFromEnv(env string) (uint32, error) {
+	id, err := strconv.ParseUint(os.Getenv(env), 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", env, err)
+	}
+	return uint32(id), nil
 }
 
 func childContext() (context.Context, context.CancelFunc) {

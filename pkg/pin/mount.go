@@ -61,7 +61,7 @@ func lockToMount(covered *os.File) error {
 			return fmt.Errorf("lock %s to mount a bpffs: %w", covered.Name(), err)
 		}
 		if cause := wait(); cause != nil {
-			locked := &LockedError{Root: covered.Name(), Cause: cause}
+			locked := &LockedError{What: fmt.Sprintf("no bpffs at %s, and the folder to mount it on", covered.Name()), Cause: cause}
 			locked.HolderPID, locked.HolderName = holder(covered)
 			return locked
 		}

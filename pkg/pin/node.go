@@ -35,7 +35,7 @@ func (t Tree) LockNode(ctx context.Context, network string) (*NodeLocked, error)
 	if err != nil {
 		return nil, fmt.Errorf("network: %w", err)
 	}
-	f, err := lockFolder(filepath.Join(t.node(), name), true, LockedError{Network: network}, until(ctx))
+	f, err := lockFolder(filepath.Join(t.node(), name), true, LockedError{What: fmt.Sprintf("maps of network %q", network)}, until(ctx))
 	if err != nil {
 		return nil, err
 	}

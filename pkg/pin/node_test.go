@@ -83,7 +83,7 @@ func TestLockNodeNamesTheNetwork(t *testing.T) {
 	defer cancel()
 	_, err = tree.LockNode(ctx, "podnet")
 	var locked *pin.LockedError
-	if !errors.As(err, &locked) || locked.Network != "podnet" || !strings.Contains(err.Error(), "podnet") {
+	if !errors.As(err, &locked) || locked.What != `maps of network "podnet"` || !strings.Contains(err.Error(), "podnet") {
 		t.Errorf("%v; want a LockedError that names the network", err)
 	}
 }

@@ -33,6 +33,7 @@ type Tree struct {
 func (t Tree) top() string    { return filepath.Join(t.Root, "xdp-chain") }
 func (t Tree) chains() string { return filepath.Join(t.top(), "chains") }
 func (t Tree) node() string   { return filepath.Join(t.top(), "node") }
+func (t Tree) netns() string  { return filepath.Join(t.top(), "netns") }
 
 func (t Tree) chain(key chain.Key) string { return filepath.Join(t.chains(), key.String()) }
 
@@ -48,7 +49,7 @@ func (t Tree) Ensure() error {
 	if err := ensureMounted(t.Root); err != nil {
 		return err
 	}
-	for _, folder := range []string{t.top(), t.chains(), t.node()} {
+	for _, folder := range []string{t.top(), t.chains(), t.node(), t.netns()} {
 		if err := ensurePrivate(folder); err != nil {
 			return fmt.Errorf("make folder for pins: %w", err)
 		}

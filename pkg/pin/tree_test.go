@@ -32,7 +32,7 @@ func checkFolders(t *testing.T, at pin.Tree) {
 		got["."] = info.Mode()
 	}
 	const private = fs.ModeDir | 0o700
-	if diff := cmp.Diff(map[string]fs.FileMode{".": private, "chains": private, "node": private}, got); diff != "" {
+	if diff := cmp.Diff(map[string]fs.FileMode{".": private, "chains": private, "node": private, "netns": private}, got); diff != "" {
 		t.Errorf("folders (-want +got):\n%s", diff)
 	}
 }
@@ -180,7 +180,7 @@ func TestEnsureClosesFoldersToOthers(t *testing.T) {
 	if err := at.Ensure(); err != nil {
 		t.Fatal(err)
 	}
-	for _, folder := range []string{"xdp-chain", "xdp-chain/chains", "xdp-chain/node"} {
+	for _, folder := range []string{"xdp-chain", "xdp-chain/chains", "xdp-chain/node", "xdp-chain/netns"} {
 		if err := os.Chmod(filepath.Join(at.Root, folder), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -255,6 +255,9 @@ func TestNoTreeIsNoChains(t *testing.T) {
 	}
 	if networks, err := nowhere.Networks(); len(networks) != 0 || err != nil {
 		t.Errorf("networks: %v, %v; want none", networks, err)
+	}
+	if cookies, err := nowhere.LibxdpCookies(); len(cookies) != 0 || err != nil {
+		t.Errorf("cookies: %v, %v; want none", cookies, err)
 	}
 	if _, err := nowhere.TryLock(key); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("TryLock: %v; want fs.ErrNotExist", err)

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pin
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+)
+
+// Dispatch is a dispatcher of libxdp's protocol, as its pins name it.
+type Dispatch struct {
+	// Ifindex is the interface, by its index in the namespace of the tree.
+	Ifindex int
+	// ID is the dispatcher's program.
+	ID ebpf.ProgramID
+}
+
+const dispatchPrefix = "dispatch-"
+
+// String returns the name of the folder that holds the dispatcher's pins, such as
+// "dispatch-3-117".
+func (d Dispatch) String() string {
+	return dispatchPrefix + strconv.Itoa(d.Ifindex) + "-" + strconv.FormatUint(uint64(d.ID), 10)
+}
+
+// parseDispatch is the inverse of String.
+func parseDispatch(name string) (d Dispatch, ok bool) {
+	ifindex, id, _ := strings.Cut(strings.TrimPrefix(name, dispatchPrefix), "-")
+	number, err := strconv.ParseUint(id, 10, 32)
+	if err != nil {
+		return Dispatch{}, false
+	}
+	d.ID = ebpf.ProgramID(number)
+	d.Ifindex, err = strconv.Atoi(ifindex)
+	return d, err == nil && d.String() == name
+}
+
+// Slot is what occupies one slot of a dispatcher.
+type Slot struct {
+	// Program is the member, an extension program.
+	Program *ebpf.Program
+	// Link puts it into the slot.
+	Link link.Link
+}
+
+// linkPin and programPin return the names of the pins of the nth slot, counted
+// from 0.
+func linkPin(n int) string    { return "prog" + strconv.Itoa(n) + "-link" }
+func programPin(n int) string { return "prog" + strconv.Itoa(n) + "-prog" }
+
+func (l *LibxdpLocked) dispatch(d Dispatch) string { return filepath.Join(l.path, d.String()) }
+
+// Pin pins the slots of a dispatcher, the first one first, as libxdp does. What was
+// pinned of that dispatcher before is replaced. The programs and links that are
+// given do not know of these pins.
+//
+// On an error nothing of it is left. A process that dies in here leaves a folder
+// with some of the pins, and one that dies right after it a whole one; the
+// dispatcher is on no interface then, and [LibxdpLocked.Unpin] removes them, as
+// "xdp-loader clean" does.
+func (l *LibxdpLocked) Pin(d Dispatch, slots []Slot) error {
+	if err := l.held(); err != nil {
+		return err
+	}
+	err := os.RemoveAll(l.dispatch(d))
+	if err == nil {
+		err = pinSlots(l.dispatch(d), slots)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("pin the members of a dispatcher at %s: %w", l.dispatch(d), err), os.RemoveAll(l.dispatch(d)))
+	}
+	return nil
+}
+
+func pinSlots(folder string, slots []Slot) error {
+	if err := os.Mkdir(folder, folderMode); err != nil {
+		return err
+	}
+	for i, s := range slots {
+		if err := pinLinkCopy(s.Link, filepath.Join(folder, linkPin(i))); err != nil {
+			return fmt.Errorf("link of slot %d: %w", i, err)
+		}
+		if err := pinProgramCopy(s.Program, filepath.Join(folder, programPin(i))); err != nil {
+			return fmt.Errorf("program of slot %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// pinProgramCopy is to programs what pinLinkCopy is to links.
+func pinProgramCopy(p *ebpf.Program, path string) error {
+	dup, err := p.Clone()
+	if err != nil {
+		return err
+	}
+	defer dup.Close()
+	if err := dup.Pin(path); err != nil {
+		return fmt.Errorf("pin at %s: %w", path, err)
+	}
+	return nil
+}
+
+// Programs opens the programs in a dispatcher's first n slots, in their order. The
+// caller closes them. Where a pin is missing the error satisfies
+// errors.Is(err, [fs.ErrNotExist]).
+func (l *LibxdpLocked) Programs(d Dispatch, n int) ([]*ebpf.Program, error) {
+	if err := l.held(); err != nil {
+		return nil, err
+	}
+	opened := make([]*ebpf.Program, 0, n)
+	for i := range n {
+		p, err := ebpf.LoadPinnedProgram(filepath.Join(l.dispatch(d), programPin(i)), nil)
+		if err != nil {
+			for _, p := range opened {
+				p.Close()
+			}
+			return nil, fmt.Errorf("open the pinned program of slot %d at %s: %w", i, l.dispatch(d), err)
+		}
+		opened = append(opened, p)
+	}
+	return opened, nil
+}
+
+// Has tells whether a dispatcher's first n slots have all their pins.
+func (l *LibxdpLocked) Has(d Dispatch, n int) (bool, error) {
+	if err := l.held(); err != nil {
+		return false, err
+	}
+	for i := range n {
+		for _, name := range []string{linkPin(i), programPin(i)} {
+			_, err := os.Lstat(filepath.Join(l.dispatch(d), name))
+			if errors.Is(err, fs.ErrNotExist) {
+				return false, nil
+			}
+			if err != nil {
+				return false, fmt.Errorf("look for pins of a dispatcher: %w", err)
+			}
+		}
+	}
+	return true, nil
+}
+
+// Unpin removes the pins of a dispatcher, whatever there is of them; none is no
+// error. The dispatcher must be off its interface: once its links have gone it
+// passes everything.
+//
+// A process that dies in here leaves some of them for the next Unpin.
+func (l *LibxdpLocked) Unpin(d Dispatch) error {
+	if err := l.held(); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(l.dispatch(d)); err != nil {
+		return fmt.Errorf("unpin the members of a dispatcher: %w", err)
+	}
+	return nil
+}
+
+// Dispatches returns the dispatchers of an interface that have a folder of pins,
+// those of all interfaces for 0, in no order that means anything.
+func (l *LibxdpLocked) Dispatches(ifindex int) ([]Dispatch, error) {
+	if err := l.held(); err != nil {
+		return nil, err
+	}
+	names, err := listFolder(l.path)
+	if err != nil {
+		return nil, fmt.Errorf("list the pinned dispatchers in %s: %w", l.path, err)
+	}
+	var found []Dispatch
+	for _, name := range names {
+		if d, ok := parseDispatch(name); ok && (ifindex == 0 || d.Ifindex == ifindex) {
+			found = append(found, d)
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pin_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/xdp-chain/xdp-chain/internal/crashtest"
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
+	"github.com/xdp-chain/xdp-chain/pkg/pin"
+)
+
+// startFlock starts a process that is none of ours and locks a folder as libxdp's
+// tools do: it opens the folder, makes an exclusive flock, and keeps it until it is
+// killed.
+func startFlock(t *testing.T, folder string) *exec.Cmd {
+	t.Helper()
+	path, err := exec.LookPath("flock")
+	if err != nil {
+		testenv.Skip(t, "there is no flock(1) of util-linux")
+	}
+	// Without a child of its own: that would have the lock too, and outlive it.
+	cmd := exec.Command(path, "--exclusive", "--no-fork", folder, "sh", "-c", "echo locked && exec sleep 60")
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have been killed by the test
+		_ = cmd.Wait()
+	})
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "locked\n" {
+		t.Fatalf("flock says %q, %v", line, err)
+	}
+	return cmd
+}
+
+// keepTree makes a tree with something pinned in it.
+func keepTree(t *testing.T, x pin.Libxdp) {
+	t.Helper()
+	l := lockLibxdp(t, x)
+	if err := errors.Join(l.Pin(dispatch, newSlots(t, 1)), l.Unlock()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLibxdpLockedErrorNamesTheHolder(t *testing.T) {
+	ensure(t)
+	for name, x := range map[string]pin.Libxdp{"pod": podTree, "host": tree.HostLibxdp()} {
+		t.Run(name, func(t *testing.T) {
+			keepTree(t, x)
+			folder := filepath.Join(x.BPFFS(), "xdp")
+			holder := startFlock(t, folder)
+			defer holder.Process.Kill()
+			for call, lock := range map[string]func(context.Context) (*pin.LibxdpLocked, error){"Lock": x.Lock, "LockExisting": x.LockExisting} {
+				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+				defer cancel()
+				_, err := lock(ctx)
+				var locked *pin.LockedError
+				if !errors.As(err, &locked) || !errors.Is(err, pin.ErrLocked) || !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatalf("%s: %v; want a LockedError", call, err)
+				}
+				if locked.HolderPID != holder.Process.Pid || locked.HolderName != "sleep" || !strings.Contains(err.Error(), folder) {
+					t.Errorf("%s: %v; want %s to be held by %d, sleep", call, err, folder, holder.Process.Pid)
+				}
+			}
+		})
+	}
+}
+
+// TestLibxdpToolsWaitForUs has the lock seen by a process that locks as libxdp's
+// tools do.
+func TestLibxdpToolsWaitForUs(t *testing.T) {
+	ensure(t)
+	for name, x := range map[string]pin.Libxdp{"pod": podTree, "host": tree.HostLibxdp()} {
+		t.Run(name, func(t *testing.T) {
+			keepTree(t, x)
+			tool := func() error {
+				return exec.Command("flock", "--exclusive", "--nonblock", filepath.Join(x.BPFFS(), "xdp"), "true").Run()
+			}
+			l, err := x.Lock(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tool() == nil {
+				t.Error("a tool got the lock that we hold")
+			}
+			if err := l.Unlock(); err != nil {
+				t.Fatal(err)
+			}
+			if err := tool(); err != nil {
+				t.Errorf("a tool does not get the lock after Unlock: %v", err)
+			}
+		})
+	}
+}
+
+func TestKilledToolFreesTheLock(t *testing.T) {
+	ensure(t)
+	keepTree(t, podTree)
+	holder := startFlock(t, filepath.Join(podTree.BPFFS(), "xdp"))
+	got := make(chan error)
+	go func() {
+		l, err := podTree.Lock(t.Context())
+		if err == nil {
+			err = l.Unlock()
+		}
+		got <- err
+	}()
+	select {
+	case err := <-got:
+		t.Fatal("did not wait for who holds the lock:", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	if err := holder.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-got; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTreeRemovedWhileWaiting has a waiter with the folder open when it goes.
+func TestTreeRemovedWhileWaiting(t *testing.T) {
+	ensure(t)
+	l := lockLibxdp(t, podTree)
+	got := make(chan *pin.LibxdpLocked)
+	existing := make(chan error)
+	go func() {
+		next, err := podTree.LockExisting(t.Context())
+		if err == nil {
+			err = next.Unlock()
+		}
+		existing <- err
+	}()
+	time.Sleep(50 * time.Millisecond)
+	if err := l.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-existing; !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("LockExisting: %v; want fs.ErrNotExist", err)
+	}
+
+	l = lockLibxdp(t, podTree)
+	go func() {
+		next, err := podTree.Lock(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		got <- next
+	}()
+	time.Sleep(50 * time.Millisecond)
+	if err := l.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	next := <-got
+	if next == nil {
+		return
+	}
+	// What it holds is what others find, and can be pinned in.
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := podTree.LockExisting(ctx); !errors.Is(err, pin.ErrLocked) {
+		t.Errorf("LockExisting beside the waiter's lock: %v; want ErrLocked", err)
+	}
+	if err := next.Pin(dispatch, newSlots(t, 1)); err != nil {
+		t.Error(err)
+	}
+	if err := empty(next); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTreesAreTheirNamespaces(t *testing.T) {
+	ensure(t)
+	trees := []pin.Libxdp{podTree, tree.Libxdp(key.Cookie + 1), tree.HostLibxdp()}
+	var locks []*pin.LibxdpLocked
+	for _, x := range trees {
+		locks = append(locks, lockLibxdp(t, x)) // which waits for none of the others
+	}
+	want := make([]pin.Dispatch, len(trees))
+	for i, l := range locks {
+		want[i] = pin.Dispatch{Ifindex: 3, ID: ebpf.ProgramID(1 + i)}
+		if err := l.Pin(want[i], newSlots(t, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, l := range locks {
+		checkDispatches(t, l, 0, want[i])
+	}
+	foreign := filepath.Join(tree.Root, "xdp-chain/netns/+5")
+	if err := os.Mkdir(foreign, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(foreign)
+	cookies, err := tree.LibxdpCookies()
+	slices.Sort(cookies)
+	if want := []uint64{key.Cookie, key.Cookie + 1}; !slices.Equal(cookies, want) || err != nil {
+		t.Errorf("cookies %v, %v; want %v", cookies, err, want)
+	}
+}
+
+func TestUnlockRemovesAnEmptyTreeOfOurs(t *testing.T) {
+	ensure(t)
+	netns, plain := filepath.Join(tree.Root, "xdp-chain/netns"), filepath.Join(tree.Root, "xdp")
+	for range 2 {
+		pod, host := lockLibxdp(t, podTree), lockLibxdp(t, tree.HostLibxdp())
+		for _, path := range []string{podTree.BPFFS(), filepath.Join(podTree.BPFFS(), "xdp"), plain} {
+			if info, err := os.Lstat(path); err != nil || info.Mode() != fs.ModeDir|0o700 {
+				t.Errorf("%s: %v, %v; want a folder of mode 0700", path, info.Mode(), err)
+			}
+		}
+		for range 2 {
+			if err := errors.Join(pod.Unlock(), host.Unlock()); err != nil {
+				t.Error(err)
+			}
+		}
+		if left := listTree(t, netns); len(left) != 0 {
+			t.Errorf("left of the tree: %v", left)
+		}
+		if _, err := os.Lstat(plain); err != nil {
+			t.Errorf("the tree that is libxdp's own: %v", err)
+		}
+		for name, err := range map[string]error{"Pin": pod.Pin(dispatch, nil), "Unpin": pod.Unpin(dispatch)} {
+			if err == nil {
+				t.Errorf("%s works without the lock", name)
+			}
+		}
+	}
+}
+
+func TestLockExistingMakesNothing(t *testing.T) {
+	ensure(t)
+	if _, err := podTree.LockExisting(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no tree: %v; want fs.ErrNotExist", err)
+	}
+	if left := listTree(t, filepath.Join(tree.Root, "xdp-chain/netns")); len(left) != 0 {
+		t.Errorf("made %v", left)
+	}
+}
+
+func TestLockLibxdpWithoutEnsure(t *testing.T) {
+	if _, err := (pin.Tree{Root: t.TempDir()}).Libxdp(1).Lock(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v; want fs.ErrNotExist", err)
+	}
+}
+
+// TestPlainTreeThroughALink has the folder be what iproute2 makes of it.
+func TestPlainTreeThroughALink(t *testing.T) {
+	at := atRoot(t)
+	if err := at.Ensure(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(at.Root, "tc")+"/", filepath.Join(at.Root, "xdp")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := at.HostLibxdp().Lock(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a link to nowhere: %v; want fs.ErrNotExist", err)
+	}
+	if err := os.Mkdir(filepath.Join(at.Root, "tc"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l := lockLibxdp(t, at.HostLibxdp())
+	slots := newSlots(t, 1)
+	if err := l.Pin(dispatch, slots); err != nil {
+		t.Fatal(err)
+	}
+	checkSlots(t, at.HostLibxdp(), slots)
+	if holder := exec.Command("flock", "--nonblock", filepath.Join(at.Root, "tc"), "true"); holder.Run() == nil {
+		t.Error("the folder that the link leads to is not locked")
+	}
+}
+
+// contendForLibxdp takes the lock of one tree time and again, and leaves it now
+// empty and now not.
+func contendForLibxdp() error {
+	ctx, cancel := childContext()
+	defer cancel()
+	for range 100 {
+		l, err := podTree.Lock(ctx)
+		if err != nil {
+			return err
+		}
+		pinNone := func() error { return l.Pin(dispatch, nil) }
+		unpin := func() error { return l.Unpin(dispatch) }
+		if err := errors.Join(alone(sometimes(pinNone, unpin)), l.Unlock()); err != nil {
+			return err
+		}
+		if l, err = podTree.LockExisting(ctx); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(alone(nothing), l.Unlock()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestOneAtATimeInLibxdpsTree(t *testing.T) {
+	ensure(t)
+	t.Setenv("ALONE", filepath.Join(t.TempDir(), "alone"))
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if err := contendForLibxdp(); err != nil {
+				t.Error("goroutine:", err)
+			}
+		})
+		all.Go(func() {
+			if err := crashtest.Command("libxdp").Run(); err != nil {
+				t.Error("process:", err)
+			}
+		})
+	}
+	all.Wait()
+	sweepPodTree(t)
+}
+
+func ExampleLibxdp_BPFFS() {
+	fmt.Printf("LIBXDP_BPFFS=%s xdp-loader status\n", pin.Tree{Root: pin.DefaultRoot}.Libxdp(4097).BPFFS())
+	// Output: LIBXDP_BPFFS=/sys/fs/bpf/xdp-chain/netns/4097 xdp-loader status
+}
