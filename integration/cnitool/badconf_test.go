@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xdp-chain/xdp-chain/internal/plugintest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
@@ -14,24 +15,24 @@ import (
 // leave nothing.
 type refusal struct {
 	name  string
-	conf  func(p *pod) any
+	conf  func(p *plugintest.Pod) any
 	code  uint
 	words []string
 }
 
-func (r refusal) run(t *testing.T, p *pod) {
+func (r refusal) run(t *testing.T, p *plugintest.Pod) {
 	t.Helper()
-	_, err := p.call(t, "ADD", r.conf(p))
+	_, err := p.Call(t, "ADD", r.conf(p))
 	if err == nil {
-		p.must(t, "DEL", entry(nil)) // so that the other tests are not to blame
+		p.Must(t, "DEL", plugintest.Entry(nil)) // so that the other tests are not to blame
 		t.Fatalf("ADD succeeded, want code %d", r.code)
 	}
-	t.Log(describe(err))
-	wantError(t, "ADD", err, r.code, r.words...)
+	t.Log(plugintest.Describe(err))
+	plugintest.WantError(t, "ADD", err, r.code, r.words...)
 	if left := records(t); len(left) != 0 {
 		t.Errorf("left: %v", left)
 	}
-	if sides := p.sides(t); sides != nil {
+	if sides := chainedSides(t, p); sides != nil {
 		t.Errorf("a chain is left on %v", sides)
 	}
 }
@@ -39,16 +40,16 @@ func (r refusal) run(t *testing.T, p *pod) {
 // with is a refusal over fields of the configuration, beside a program that is all
 // right.
 func with(name string, more fields, code uint, words ...string) refusal {
-	return refusal{name, func(p *pod) any { return p.chained(more, fields{"name": "pass"}) }, code, words}
+	return refusal{name, func(p *plugintest.Pod) any { return p.Chained(more, fields{"name": "pass"}) }, code, words}
 }
 
 // program is a refusal over one program, listed behind one that is all right.
 func program(name string, member fields, code uint, words ...string) refusal {
-	return refusal{name, func(p *pod) any { return p.chained(nil, fields{"name": "pass"}, member) }, code, words}
+	return refusal{name, func(p *plugintest.Pod) any { return p.Chained(nil, fields{"name": "pass"}, member) }, code, words}
 }
 
 func raw(name, content string, code uint, words ...string) refusal {
-	return refusal{name, func(*pod) any { return []byte(content) }, code, words}
+	return refusal{name, func(*plugintest.Pod) any { return []byte(content) }, code, words}
 }
 
 func TestBadConfiguration(t *testing.T) {
@@ -111,7 +112,7 @@ func TestBadConfiguration(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			testenv.NoLeaks(t)
-			tt.run(t, wiredPod(t, 0))
+			tt.run(t, plugintest.WiredPod(t, 0))
 		})
 	}
 }
@@ -119,27 +120,27 @@ func TestBadConfiguration(t *testing.T) {
 // 64 members are a chain, 65 are too many.
 func TestTooManyMembers(t *testing.T) {
 	testenv.NoLeaks(t)
-	p := wiredPod(t, 0)
-	members := manyOf("pass", copyOf(t, "../../bpf/pass/pass.o"), 65)
-	conf := p.chained(nil, members[:64]...)
-	p.must(t, "ADD", conf)
-	if got := len(p.chainOn(t, "pod").Members); got != 64 {
+	p := plugintest.WiredPod(t, 0)
+	members := manyOf("pass", plugintest.CopyOf(t, "../../bpf/pass/pass.o"), 65)
+	conf := p.Chained(nil, members[:64]...)
+	p.Must(t, "ADD", conf)
+	if got := len(p.ChainOn(t, "pod").Members); got != 64 {
 		t.Errorf("%d members, want 64", got)
 	}
-	p.must(t, "DEL", conf)
-	refusal{"65", func(p *pod) any { return p.chained(nil, members...) }, 104, []string{"65", "64"}}.run(t, p)
+	p.Must(t, "DEL", conf)
+	refusal{"65", func(p *plugintest.Pod) any { return p.Chained(nil, members...) }, 104, []string{"65", "64"}}.run(t, p)
 }
 
 // The kernel takes 64 maps in a program: each of these members has one, and the
 // counters are one more.
 func TestTooManyMaps(t *testing.T) {
 	testenv.NoLeaks(t)
-	p := wiredPod(t, 0)
+	p := plugintest.WiredPod(t, 0)
 	members := manyOf("first", object(t, "two.o"), 64)
-	conf := p.chained(fields{"counters": false}, members...)
-	p.must(t, "ADD", conf)
-	p.must(t, "DEL", conf)
-	refusal{"65", func(p *pod) any { return p.chained(nil, members...) }, 104, []string{"maps", "65", "64"}}.run(t, p)
+	conf := p.Chained(fields{"counters": false}, members...)
+	p.Must(t, "ADD", conf)
+	p.Must(t, "DEL", conf)
+	refusal{"65", func(p *plugintest.Pod) any { return p.Chained(nil, members...) }, 104, []string{"maps", "65", "64"}}.run(t, p)
 }
 
 // manyOf makes members of different names of one function.

@@ -6,17 +6,18 @@ import (
 	"os"
 	"testing"
 
+	"github.com/xdp-chain/xdp-chain/internal/plugintest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
 // Objects that are no members of a chain, and settings that do not fit them.
 func TestBadObject(t *testing.T) {
 	two, classifier, unchecked := object(t, "two.o"), object(t, "classifier.o"), object(t, "unchecked.o")
-	text := file(t, "text.o", []byte("not an object at all, though long enough to hold an ELF header of sixty-four bytes"))
-	empty := file(t, "empty.o", nil)
-	cut := file(t, "cut.o", head(t, two, 200))
-	big := file(t, "big.o", make([]byte, 16<<20+1))
-	foreign := file(t, "foreign.o", head(t, binary(t, "xdpctl"), 1<<20))
+	text := plugintest.File(t, "text.o", []byte("not an object at all, though long enough to hold an ELF header of sixty-four bytes"))
+	empty := plugintest.File(t, "empty.o", nil)
+	cut := plugintest.File(t, "cut.o", head(t, two, 200))
+	big := plugintest.File(t, "big.o", make([]byte, 16<<20+1))
+	foreign := plugintest.File(t, "foreign.o", head(t, plugintest.Binary(t, "xdpctl"), 1<<20))
 	writable := object(t, "two.o")
 	if err := os.Chmod(writable, 0o666); err != nil {
 		t.Fatal(err)
@@ -71,7 +72,7 @@ func TestBadObject(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			testenv.NoLeaks(t)
-			tt.run(t, wiredPod(t, 0))
+			tt.run(t, plugintest.WiredPod(t, 0))
 		})
 	}
 }

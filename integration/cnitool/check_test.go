@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/vishvananda/netlink"
 
+	"github.com/xdp-chain/xdp-chain/internal/plugintest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
@@ -22,84 +23,84 @@ func TestCheckFindsEachDifference(t *testing.T) {
 	tests := []struct {
 		name   string
 		attach string
-		differ func(t *testing.T, p *pod, conf fields)
+		differ func(t *testing.T, p *plugintest.Pod, conf fields)
 		words  []string
 	}{
-		{"chain gone, link", "link", func(t *testing.T, p *pod, _ fields) {
-			remove(t, filepath.Join(p.pinDir(t), "link"))
+		{"chain gone, link", "link", func(t *testing.T, p *plugintest.Pod, _ fields) {
+			remove(t, filepath.Join(pinDir(t, p), "link"))
 		}, []string{"eth0"}},
-		{"chain gone, netlink", "netlink", func(t *testing.T, p *pod, _ fields) {
+		{"chain gone, netlink", "netlink", func(t *testing.T, p *plugintest.Pod, _ fields) {
 			setXDP(t, p, nil)
 		}, []string{"eth0"}},
-		{"replaced by another program", "netlink", func(t *testing.T, p *pod, _ fields) {
+		{"replaced by another program", "netlink", func(t *testing.T, p *plugintest.Pod, _ fields) {
 			setXDP(t, p, intruder(t))
 		}, []string{"intruder"}},
-		{"member missing", "link", func(_ *testing.T, _ *pod, conf fields) {
+		{"member missing", "link", func(_ *testing.T, _ *plugintest.Pod, conf fields) {
 			conf["programs"] = []fields{{"name": "count"}, {"name": "drop"}}
 		}, []string{"drop"}},
-		{"member too many", "link", func(_ *testing.T, _ *pod, conf fields) {
+		{"member too many", "link", func(_ *testing.T, _ *plugintest.Pod, conf fields) {
 			conf["programs"] = []fields{}
 		}, []string{"configuration has none"}},
-		{"priority", "link", func(_ *testing.T, _ *pod, conf fields) {
+		{"priority", "link", func(_ *testing.T, _ *plugintest.Pod, conf fields) {
 			conf["programs"] = []fields{{"name": "count", "priority": 7}}
 		}, []string{"count", "7"}},
-		{"proceedOn", "link", func(_ *testing.T, _ *pod, conf fields) {
+		{"proceedOn", "link", func(_ *testing.T, _ *plugintest.Pod, conf fields) {
 			conf["programs"] = []fields{{"name": "count", "proceedOn": []string{"drop"}}}
 		}, []string{"count", "drop"}},
-		{"counters' pin missing", "link", func(t *testing.T, p *pod, _ fields) {
-			remove(t, filepath.Join(p.pinDir(t), "counters"))
+		{"counters' pin missing", "link", func(t *testing.T, p *plugintest.Pod, _ fields) {
+			remove(t, filepath.Join(pinDir(t, p), "counters"))
 		}, []string{"counters"}},
-		{"map's pin missing", "link", func(t *testing.T, p *pod, _ fields) {
-			remove(t, filepath.Join(p.pinDir(t), "maps/count/traffic"))
+		{"map's pin missing", "link", func(t *testing.T, p *plugintest.Pod, _ fields) {
+			remove(t, filepath.Join(pinDir(t, p), "maps/count/traffic"))
 		}, []string{"traffic"}},
-		{"all pins missing", "netlink", func(t *testing.T, p *pod, _ fields) {
-			remove(t, p.pinDir(t))
+		{"all pins missing", "netlink", func(t *testing.T, p *plugintest.Pod, _ fields) {
+			remove(t, pinDir(t, p))
 		}, []string{"counters"}},
-		{"interface gone", "link", func(t *testing.T, p *pod, _ fields) {
-			p.unplug(t)
+		{"interface gone", "link", func(t *testing.T, p *plugintest.Pod, _ fields) {
+			unplug(t, p)
 		}, []string{"eth0"}},
-		{"never added", "link", func(t *testing.T, p *pod, conf fields) {
-			p.must(t, "DEL", conf)
+		{"never added", "link", func(t *testing.T, p *plugintest.Pod, conf fields) {
+			p.Must(t, "DEL", conf)
 		}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			testenv.NoLeaks(t)
-			p := wiredPod(t, 0)
-			conf := p.chained(fields{"attach": tt.attach}, fields{"name": "count"})
-			p.must(t, "ADD", conf)
-			t.Cleanup(func() { p.must(t, "DEL", entry(nil)) })
-			p.must(t, "CHECK", conf)
+			p := plugintest.WiredPod(t, 0)
+			conf := p.Chained(fields{"attach": tt.attach}, fields{"name": "count"})
+			p.Must(t, "ADD", conf)
+			t.Cleanup(func() { p.Must(t, "DEL", plugintest.Entry(nil)) })
+			p.Must(t, "CHECK", conf)
 			tt.differ(t, p, conf)
-			_, err := p.call(t, "CHECK", conf)
+			_, err := p.Call(t, "CHECK", conf)
 			if err == nil {
 				t.Fatal("CHECK finds nothing")
 			}
-			t.Log(describe(err))
-			wantError(t, "CHECK", err, err.Code, tt.words...)
+			t.Log(plugintest.Describe(err))
+			plugintest.WantError(t, "CHECK", err, err.Code, tt.words...)
 		})
 	}
 }
 
 func TestCheckNamesAllDifferencesAtOnce(t *testing.T) {
 	testenv.NoLeaks(t)
-	p := wiredPod(t, 0)
-	conf := p.chained(nil, fields{"name": "count"}, fields{"name": "pass", "side": "host"})
-	p.must(t, "ADD", conf)
-	remove(t, filepath.Join(p.pinDir(t), "counters"))
+	p := plugintest.WiredPod(t, 0)
+	conf := p.Chained(nil, fields{"name": "count"}, fields{"name": "pass", "side": "host"})
+	p.Must(t, "ADD", conf)
+	remove(t, filepath.Join(pinDir(t, p), "counters"))
 	conf["programs"] = append(conf["programs"].([]fields), fields{"name": "drop", "side": "host"})
-	_, err := p.call(t, "CHECK", conf)
+	_, err := p.Call(t, "CHECK", conf)
 	if err == nil {
 		t.Fatal("CHECK finds nothing")
 	}
-	wantError(t, "CHECK", err, err.Code, "counters", "drop")
-	p.must(t, "DEL", conf)
+	plugintest.WantError(t, "CHECK", err, err.Code, "counters", "drop")
+	p.Must(t, "DEL", conf)
 }
 
 // pinDir is the folder of the pod's chain on bpffs.
-func (p *pod) pinDir(t *testing.T) string {
+func pinDir(t *testing.T, p *plugintest.Pod) string {
 	t.Helper()
-	return filepath.Join(chainsDir, p.chainOn(t, "pod").Key)
+	return filepath.Join(chainsDir, p.ChainOn(t, "pod").Key)
 }
 
 func remove(t *testing.T, path string) {
@@ -116,16 +117,16 @@ func remove(t *testing.T, path string) {
 // whole again.
 func TestLostRecords(t *testing.T) {
 	testenv.NoLeaks(t)
-	p := wiredPod(t, 0)
-	conf := p.chained(nil, fields{"name": "count"})
-	p.must(t, "ADD", conf)
+	p := plugintest.WiredPod(t, 0)
+	conf := p.Chained(nil, fields{"name": "count"})
+	p.Must(t, "ADD", conf)
 	remove(t, "/run/xdp-chain")
-	if _, err := p.call(t, "CHECK", conf); err == nil {
+	if _, err := p.Call(t, "CHECK", conf); err == nil {
 		t.Error("CHECK finds nothing")
 	}
-	p.must(t, "ADD", conf)
-	p.must(t, "CHECK", conf)
-	p.must(t, "DEL", conf)
+	p.Must(t, "ADD", conf)
+	p.Must(t, "CHECK", conf)
+	p.Must(t, "DEL", conf)
 }
 
 // intruder is a program of somebody else's.
@@ -144,21 +145,21 @@ func intruder(t *testing.T) *ebpf.Program {
 
 // setXDP puts a program on the pod's end by netlink, as anybody in the pod with
 // CAP_NET_ADMIN could; nil takes away what is there.
-func setXDP(t *testing.T, p *pod, program *ebpf.Program) {
+func setXDP(t *testing.T, p *plugintest.Pod, program *ebpf.Program) {
 	t.Helper()
-	if err := p.trySetXDP(t, program); err != nil {
+	if err := trySetXDP(t, p, program); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (p *pod) trySetXDP(t *testing.T, program *ebpf.Program) (err error) {
+func trySetXDP(t *testing.T, p *plugintest.Pod, program *ebpf.Program) (err error) {
 	t.Helper()
 	fd := -1
 	if program != nil {
 		fd = program.FD()
 	}
-	testenv.InNetNS(t, p.netns, func() error {
-		link, lookup := netlink.LinkByName(p.ifname)
+	testenv.InNetNS(t, p.NetNS, func() error {
+		link, lookup := netlink.LinkByName(p.Ifname)
 		if lookup == nil {
 			err = netlink.LinkSetXdpFdWithFlags(link, fd, xdpFlagsDriver)
 		}
@@ -174,19 +175,19 @@ const xdpFlagsDriver = 1 << 2
 // holds; one put on by netlink it can, and CHECK finds that.
 func TestPodCannotRemoveLinkedChain(t *testing.T) {
 	testenv.NoLeaks(t)
-	p := wiredPod(t, 0)
-	conf := p.chained(nil, fields{"name": "drop"})
-	p.must(t, "ADD", conf)
-	on := p.podXDP(t)
-	if err := p.trySetXDP(t, nil); err == nil {
+	p := plugintest.WiredPod(t, 0)
+	conf := p.Chained(nil, fields{"name": "drop"})
+	p.Must(t, "ADD", conf)
+	on := p.XDP(t)
+	if err := trySetXDP(t, p, nil); err == nil {
 		t.Error("the pod took the chain off")
 	}
-	if err := p.trySetXDP(t, intruder(t)); err == nil {
+	if err := trySetXDP(t, p, intruder(t)); err == nil {
 		t.Error("the pod replaced the chain")
 	}
-	if p.podXDP(t) != on {
+	if p.XDP(t) != on {
 		t.Error("the chain is another now")
 	}
-	p.must(t, "CHECK", conf)
-	p.must(t, "DEL", conf)
+	p.Must(t, "CHECK", conf)
+	p.Must(t, "DEL", conf)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/plugintest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
@@ -22,20 +23,20 @@ func TestTwoHundredPodsInARow(t *testing.T) {
 	r := newLibcni(t, pluginList(t, "ptp", "1.1.0", families[0], ours(nil, fields{"name": "count"}, closing(60), fields{"name": "pass", "side": "host"})))
 	inodes := make(map[uint64]bool)
 	for i := range pods {
-		p := newPod(t)
-		inodes[inode(t, p.netns)] = true
+		p := plugintest.NewPod(t)
+		inodes[inode(t, p.NetNS)] = true
 		if err := r.add(p); err != nil {
-			t.Fatalf("ADD of pod %d: %s", i, describe(err))
+			t.Fatalf("ADD of pod %d: %s", i, plugintest.Describe(err))
 		}
-		for side, on := range map[string]xdp{"pod": p.podXDP(t), "host": hostXDP(t, p.hostEnd(t))} {
-			if on.program == 0 || on.mode != nl.XDP_ATTACHED_DRV {
+		for side, on := range map[string]plugintest.XDP{"pod": p.XDP(t), "host": plugintest.HostXDP(t, p.HostEnd(t))} {
+			if on.Program == 0 || on.Mode != nl.XDP_ATTACHED_DRV {
 				t.Fatalf("pod %d has %+v on side %s, want a native chain", i, on, side)
 			}
 		}
-		testenv.RemoveNetNS(t, p.netns)
-		p.netns = ""
+		testenv.RemoveNetNS(t, p.NetNS)
+		p.NetNS = ""
 		if err := r.del(p); err != nil {
-			t.Fatalf("DEL of pod %d: %s", i, describe(err))
+			t.Fatalf("DEL of pod %d: %s", i, plugintest.Describe(err))
 		}
 		if left := records(t); len(left) != 0 {
 			t.Fatalf("left after pod %d: %v", i, left)
@@ -61,26 +62,26 @@ func TestEightPodsAtOnce(t *testing.T) {
 		t.Run(first, func(t *testing.T) {
 			testenv.NoLeaks(t)
 			r := newLibcni(t, pluginList(t, first, "1.1.0", families[0], ours(nil, fields{"name": "count"}, closing(60), fields{"name": "pass", "side": "host"})))
-			var pods [8]*pod
+			var pods [8]*plugintest.Pod
 			for i := range pods {
-				pods[i] = newPod(t)
+				pods[i] = plugintest.NewPod(t)
 			}
 			t.Cleanup(func() {
 				if err := atOnce(pods[:], r.del); err != nil {
-					t.Errorf("DEL at the end: %s", describe(err))
+					t.Errorf("DEL at the end: %s", plugintest.Describe(err))
 				}
 			})
 			if err := atOnce(pods[:], r.add); err != nil {
-				t.Fatalf("ADD: %s", describe(err))
+				t.Fatalf("ADD: %s", plugintest.Describe(err))
 			}
 			if err := atOnce(pods[:], r.check); err != nil {
-				t.Errorf("CHECK: %s", describe(err))
+				t.Errorf("CHECK: %s", plugintest.Describe(err))
 			}
-			if got := len(chains(t)); got != 2*len(pods) {
+			if got := len(plugintest.Chains(t)); got != 2*len(pods) {
 				t.Errorf("%d chains are listed, want %d", got, 2*len(pods))
 			}
 			if err := atOnce(pods[:], r.del); err != nil {
-				t.Errorf("DEL: %s", describe(err))
+				t.Errorf("DEL: %s", plugintest.Describe(err))
 			}
 			if left := records(t); len(left) != 0 {
 				t.Errorf("left: %v", left)
@@ -93,30 +94,30 @@ func TestEightPodsAtOnce(t *testing.T) {
 // chain; eight DELs take it away.
 func TestOnePodEightTimesAtOnce(t *testing.T) {
 	testenv.NoLeaks(t)
-	p := wiredPod(t, 0)
-	conf := p.chained(nil, fields{"name": "count"}, closing(60))
-	same := make([]*pod, 8)
+	p := plugintest.WiredPod(t, 0)
+	conf := p.Chained(nil, fields{"name": "count"}, closing(60))
+	same := make([]*plugintest.Pod, 8)
 	for i := range same {
 		same[i] = p
 	}
 	for round := range 5 {
-		verb := func(verb string) func(*pod) error {
-			return func(p *pod) error {
-				if _, err := p.call(t, verb, conf); err != nil {
+		verb := func(verb string) func(*plugintest.Pod) error {
+			return func(p *plugintest.Pod) error {
+				if _, err := p.Call(t, verb, conf); err != nil {
 					return err
 				}
 				return nil
 			}
 		}
 		if err := atOnce(same, verb("ADD")); err != nil {
-			t.Fatalf("round %d: ADD: %s", round, describe(err))
+			t.Fatalf("round %d: ADD: %s", round, plugintest.Describe(err))
 		}
-		p.must(t, "CHECK", conf)
-		if got := len(chains(t)); got != 1 {
+		p.Must(t, "CHECK", conf)
+		if got := len(plugintest.Chains(t)); got != 1 {
 			t.Errorf("round %d: %d chains are listed, want 1", round, got)
 		}
 		if err := atOnce(same, verb("DEL")); err != nil {
-			t.Fatalf("round %d: DEL: %s", round, describe(err))
+			t.Fatalf("round %d: DEL: %s", round, plugintest.Describe(err))
 		}
 		if left := records(t); len(left) != 0 {
 			t.Errorf("round %d left %v", round, left)
@@ -125,7 +126,7 @@ func TestOnePodEightTimesAtOnce(t *testing.T) {
 }
 
 // atOnce calls f for each pod on a goroutine of its own and joins the errors.
-func atOnce(pods []*pod, f func(*pod) error) error {
+func atOnce(pods []*plugintest.Pod, f func(*plugintest.Pod) error) error {
 	errs := make([]error, len(pods))
 	var wg sync.WaitGroup
 	for i, p := range pods {

@@ -7,16 +7,16 @@
 //
 // # Mechanism
 //
-// The tests build the plugin and xdpctl themselves, once, into the private /run of
-// testenv; the other plugins and cnitool come from .cache/bin, where
-// hack/cni-plugins.sh puts them in pinned versions. Suites about the pod's whole
+// Package plugintest builds and calls the plugin and xdpctl; the other plugins and
+// cnitool come from .cache/bin, where hack/cni-plugins.sh puts them in pinned
+// versions. Suites about the pod's whole
 // life go through a runtime (libcni or cnitool) with a list of plugins; suites
 // about what the plugin does with one call give it a veth pair and a prevResult
 // written by hand, which is quicker and can be as wrong as wanted.
 //
 // # Invariants
 //
-// Nothing here imports the project's packages besides testenv: what a test knows
+// Nothing here imports the project's packages besides the helpers of tests: what a test knows
 // of the plugin is what its documentation promises. Every test begins with
 // testenv.NoLeaks.
 package cnitool

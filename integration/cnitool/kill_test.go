@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/plugintest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
@@ -16,12 +17,12 @@ import (
 // up and the next ADD must work; and so they must without the other.
 func TestKilledAdd(t *testing.T) {
 	testenv.NoLeaks(t)
-	p := wiredPod(t, 0)
-	conf := p.chained(nil, fields{"name": "count"}, closing(60), fields{"name": "pass", "side": "host"})
+	p := plugintest.WiredPod(t, 0)
+	conf := p.Chained(nil, fields{"name": "count"}, closing(60), fields{"name": "pass", "side": "host"})
 	whole := time.Hour
 	for range 5 { // the first one has the objects to store
-		whole = min(whole, timed(func() { p.must(t, "ADD", conf) }))
-		p.must(t, "DEL", conf)
+		whole = min(whole, timed(func() { p.Must(t, "ADD", conf) }))
+		p.Must(t, "DEL", conf)
 	}
 
 	const kills = 100
@@ -30,17 +31,17 @@ func TestKilledAdd(t *testing.T) {
 			t.Fatalf("only %d of %d ADDs were still running when they were killed", killed, round)
 		}
 		after := randomly(whole)
-		if p.killed(t, "ADD", conf, after) {
+		if wasKilled(t, p, "ADD", conf, after) {
 			killed++
 		}
 		if round%2 == 0 {
-			p.must(t, "DEL", conf)
-			p.wantNothing(t, "DEL after an ADD killed", round, after)
+			p.Must(t, "DEL", conf)
+			wantNothing(t, p, "DEL after an ADD killed", round, after)
 		}
-		p.must(t, "ADD", conf)
-		p.must(t, "CHECK", conf)
-		p.must(t, "DEL", conf)
-		p.wantNothing(t, "ADD and DEL after an ADD killed", round, after)
+		p.Must(t, "ADD", conf)
+		p.Must(t, "CHECK", conf)
+		p.Must(t, "DEL", conf)
+		wantNothing(t, p, "ADD and DEL after an ADD killed", round, after)
 	}
 }
 
@@ -48,28 +49,28 @@ func TestKilledAdd(t *testing.T) {
 // interface carries the old chain or the new one, never none.
 func TestKilledDelAndChange(t *testing.T) {
 	testenv.NoLeaks(t)
-	p := wiredPod(t, 0)
-	old := p.chained(nil, fields{"name": "count"})
-	changed := p.chained(nil, fields{"name": "count"}, closing(60))
+	p := plugintest.WiredPod(t, 0)
+	old := p.Chained(nil, fields{"name": "count"})
+	changed := p.Chained(nil, fields{"name": "count"}, closing(60))
 	change, del := time.Hour, time.Hour
 	for range 5 {
-		p.must(t, "ADD", old)
-		change = min(change, timed(func() { p.must(t, "ADD", changed) }))
-		del = min(del, timed(func() { p.must(t, "DEL", changed) }))
+		p.Must(t, "ADD", old)
+		change = min(change, timed(func() { p.Must(t, "ADD", changed) }))
+		del = min(del, timed(func() { p.Must(t, "DEL", changed) }))
 	}
 	for round := range 60 {
-		p.must(t, "ADD", old)
+		p.Must(t, "ADD", old)
 		after := randomly(change)
-		p.killed(t, "ADD", changed, after)
-		if p.podXDP(t).program == 0 {
+		wasKilled(t, p, "ADD", changed, after)
+		if p.XDP(t).Program == 0 {
 			t.Fatalf("round %d: no chain after a change killed after %s", round, after)
 		}
-		p.must(t, "ADD", changed)
-		p.must(t, "CHECK", changed)
+		p.Must(t, "ADD", changed)
+		p.Must(t, "CHECK", changed)
 		after = randomly(del)
-		p.killed(t, "DEL", changed, after)
-		p.must(t, "DEL", changed)
-		p.wantNothing(t, "DEL after a DEL killed", round, after)
+		wasKilled(t, p, "DEL", changed, after)
+		p.Must(t, "DEL", changed)
+		wantNothing(t, p, "DEL after a DEL killed", round, after)
 	}
 }
 
@@ -82,11 +83,11 @@ func timed(f func()) time.Duration {
 // randomly returns a moment of a call that takes that long.
 func randomly(whole time.Duration) time.Duration { return rand.N(whole) }
 
-// killed starts a verb, kills it with SIGKILL and tells whether it was still
+// wasKilled starts a verb, kills it with SIGKILL and tells whether it was still
 // running then.
-func (p *pod) killed(t *testing.T, verb string, conf any, after time.Duration) bool {
+func wasKilled(t *testing.T, p *plugintest.Pod, verb string, conf any, after time.Duration) bool {
 	t.Helper()
-	cmd := p.command(t, verb, conf)
+	cmd := p.Command(t, verb, conf)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -96,12 +97,12 @@ func (p *pod) killed(t *testing.T, verb string, conf any, after time.Duration) b
 }
 
 // wantNothing fails the test where anything is left of the pod's chains.
-func (p *pod) wantNothing(t *testing.T, what string, round int, after time.Duration) {
+func wantNothing(t *testing.T, p *plugintest.Pod, what string, round int, after time.Duration) {
 	t.Helper()
 	if left := records(t); len(left) != 0 {
 		t.Fatalf("round %d: %s after %s left %v", round, what, after, left)
 	}
-	if sides := p.sides(t); sides != nil {
+	if sides := chainedSides(t, p); sides != nil {
 		t.Fatalf("round %d: %s after %s left chains on %v", round, what, after, sides)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/plugintest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
@@ -34,40 +35,43 @@ func TestLife(t *testing.T) {
 func live(t *testing.T, r runtime, f family) {
 	t.Helper()
 	p := start(t, r)
-	p.id = r.containerID(p)
+	p.ID = r.containerID(p)
 	if err := r.check(p); err != nil {
-		t.Errorf("CHECK right after ADD: %s", describe(err))
+		t.Errorf("CHECK right after ADD: %s", plugintest.Describe(err))
 	}
-	c := p.chainOn(t, "pod")
-	wantOwner := []listedOwner{{"attachment", network, p.id, "eth0", "shop", p.podName()}}
+	c := p.ChainOn(t, "pod")
+	wantOwner := []plugintest.ListedOwner{{
+		Kind: "attachment", Network: plugintest.Network, ContainerID: p.ID, Ifname: "eth0",
+		PodNamespace: "shop", PodName: p.PodName(),
+	}}
 	if diff := cmp.Diff(wantOwner, c.Owners); diff != "" {
 		t.Errorf("owners (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"count", "acl"}, c.memberNames()); diff != "" {
+	if diff := cmp.Diff([]string{"count", "acl"}, c.MemberNames()); diff != "" {
 		t.Errorf("members (-want +got):\n%s", diff)
 	}
 
-	ip := p.address(t, f)
-	open := listen(t, p.netns, netip.AddrPortFrom(ip, openPort))
-	closed := listen(t, p.netns, netip.AddrPortFrom(ip, closedPort))
+	ip := address(t, p, f)
+	open := listen(t, p.NetNS, netip.AddrPortFrom(ip, openPort))
+	closed := listen(t, p.NetNS, netip.AddrPortFrom(ip, closedPort))
 	reach(t, "", open)
-	before := p.statsOn(t, "pod")
+	before := p.StatsOn(t, "pod")
 	wantThrough(t, "", open, 5, true)
 	wantThrough(t, "", closed, 7, false)
-	after := p.statsOn(t, "pod")
-	if got := after.packets("acl", "drop") - before.packets("acl", "drop"); got != 7 {
+	after := p.StatsOn(t, "pod")
+	if got := after.Packets("acl", "drop") - before.Packets("acl", "drop"); got != 7 {
 		t.Errorf("stats say that acl dropped %d, want 7", got)
 	}
-	if got := after.packets("(end)", "pass") - before.packets("(end)", "pass"); got < 5 {
+	if got := after.Packets("(end)", "pass") - before.Packets("(end)", "pass"); got < 5 {
 		t.Errorf("stats say that %d went through, want 5 at least", got)
 	}
 	if err := r.check(p); err != nil {
-		t.Errorf("CHECK: %s", describe(err))
+		t.Errorf("CHECK: %s", plugintest.Describe(err))
 	}
 	if err := r.del(p); err != nil {
-		t.Errorf("DEL: %s", describe(err))
+		t.Errorf("DEL: %s", plugintest.Describe(err))
 	}
-	if left := chains(t); len(left) != 0 {
+	if left := plugintest.Chains(t); len(left) != 0 {
 		t.Errorf("listed after DEL: %+v", left)
 	}
 }
@@ -75,13 +79,13 @@ func live(t *testing.T, r runtime, f family) {
 // The sums of stats are the packets that entered, no more and no less.
 func TestSumsAreWhatEntered(t *testing.T) {
 	testenv.NoLeaks(t)
-	p := wiredPod(t, 0)
+	p := plugintest.WiredPod(t, 0)
 	two := object(t, "two.o")
-	conf := p.chained(nil,
+	conf := p.Chained(nil,
 		fields{"name": "count", "priority": 0},
 		fields{"name": "first", "object": two, "function": "first", "priority": 1, "proceedOn": []string{"pass"}},
 		closing(2))
-	p.must(t, "ADD", conf)
+	p.Must(t, "ADD", conf)
 	ethernet := make([]byte, 14)
 	frame := func(payload ...byte) []byte { return append(ethernet[:12:12], payload...) }
 	frames := [][]byte{
@@ -91,20 +95,20 @@ func TestSumsAreWhatEntered(t *testing.T) {
 	}
 	const rounds = 100
 	for range rounds {
-		testenv.Send(t, "", p.host, frames...)
+		testenv.Send(t, "", p.Host, frames...)
 	}
-	got := eventually(t, func() uint64 { return p.statsOn(t, "pod").total() }, rounds*uint64(len(frames)))
+	got := eventually(t, func() uint64 { return p.StatsOn(t, "pod").Total() }, rounds*uint64(len(frames)))
 	if got != rounds*uint64(len(frames)) {
 		t.Errorf("the sum of all rows is %d, want %d", got, rounds*len(frames))
 	}
-	c := p.statsOn(t, "pod")
-	if dropped := c.packets("acl", "drop"); dropped != rounds {
+	c := p.StatsOn(t, "pod")
+	if dropped := c.Packets("acl", "drop"); dropped != rounds {
 		t.Errorf("acl dropped %d, want %d", dropped, rounds)
 	}
-	if passed := c.packets("(end)", "pass"); passed != 2*rounds {
+	if passed := c.Packets("(end)", "pass"); passed != 2*rounds {
 		t.Errorf("%d went through, want %d", passed, 2*rounds)
 	}
-	p.must(t, "DEL", conf)
+	p.Must(t, "DEL", conf)
 }
 
 // eventually reads a figure until it is what is wanted, or a while is over: a

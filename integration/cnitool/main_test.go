@@ -4,19 +4,17 @@ package cnitool
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 
+	"github.com/xdp-chain/xdp-chain/internal/plugintest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// binDir is where the binaries under test and the objects are put: on the private
-// /run, in folders that nobody but root can write to.
-const binDir = "/run/cnitool-suite"
+// fields are the fields of a plugin's entry, or of any JSON object.
+type fields = plugintest.Fields
 
 // peersDir is where hack/cni-plugins.sh puts other people's plugins.
 var peersDir = func() string {
@@ -26,25 +24,6 @@ var peersDir = func() string {
 	}
 	return path
 }()
-
-var build = sync.OnceValues(func() (string, error) {
-	if err := os.MkdirAll(binDir, 0o755); err != nil {
-		return "", err
-	}
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", binDir+"/", "../../plugins/meta/xdp-chain", "../../cmd/xdpctl")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := cmd.CombinedOutput()
-	return string(out), err
-})
-
-// binary returns the path of a binary under test: xdp-chain or xdpctl.
-func binary(t *testing.T, name string) string {
-	t.Helper()
-	if out, err := build(); err != nil {
-		t.Fatalf("building the binaries under test: %v\n%s", err, out)
-	}
-	return filepath.Join(binDir, name)
-}
 
 // peer returns the path of one of the pinned binaries of the CNI project.
 func peer(t *testing.T, name string) string {
@@ -60,33 +39,5 @@ func peer(t *testing.T, name string) string {
 // plugin accepts whatever the checkout's are.
 func object(t *testing.T, name string) string {
 	t.Helper()
-	return copyOf(t, filepath.Join("testdata", name))
-}
-
-// copyOf returns the path of such a copy of any file.
-func copyOf(t *testing.T, path string) string {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file(t, filepath.Base(path), content)
-}
-
-// file writes a file that root alone may write to, and returns its path.
-func file(t *testing.T, name string, content []byte) string {
-	t.Helper()
-	if err := os.MkdirAll(binDir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.MkdirTemp(binDir, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return plugintest.CopyOf(t, filepath.Join("testdata", name))
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/xdp-chain/xdp-chain/internal/plugintest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
@@ -29,12 +30,12 @@ func closing(priority int) fields {
 }
 
 // address returns the pod's global address of the family.
-func (p *pod) address(t *testing.T, f family) netip.Addr {
+func address(t *testing.T, p *plugintest.Pod, f family) netip.Addr {
 	t.Helper()
 	subnet := netip.MustParsePrefix(f.subnet)
 	var found netip.Addr
-	p.inside(t, func(h *netlink.Handle) error {
-		link, err := h.LinkByName(p.ifname)
+	p.Inside(t, func(h *netlink.Handle) error {
+		link, err := h.LinkByName(p.Ifname)
 		if err != nil {
 			return err
 		}
@@ -47,7 +48,7 @@ func (p *pod) address(t *testing.T, f family) netip.Addr {
 		return err
 	})
 	if !found.IsValid() {
-		t.Fatalf("%s has no address in %s", p.id, f.subnet)
+		t.Fatalf("%s has no address in %s", p.ID, f.subnet)
 	}
 	return found
 }

@@ -17,16 +17,18 @@ import (
 	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/vishvananda/netlink"
+
+	"github.com/xdp-chain/xdp-chain/internal/plugintest"
 )
 
 // runtime is a container runtime's side of CNI for one network.
 type runtime interface {
 	// add, check and del run a verb for a pod; the error is the plugin's.
-	add(p *pod) error
-	check(p *pod) error
-	del(p *pod) error
+	add(p *plugintest.Pod) error
+	check(p *plugintest.Pod) error
+	del(p *plugintest.Pod) error
 	// containerID is what the plugins hear of the pod.
-	containerID(p *pod) string
+	containerID(p *plugintest.Pod) string
 }
 
 // runtimes makes each kind of runtime for a list of plugins.
@@ -61,24 +63,24 @@ func (r *inLibcni) configure(t *testing.T, list fields) {
 	}
 }
 
-func (r *inLibcni) runtimeConf(p *pod) *libcni.RuntimeConf {
-	return &libcni.RuntimeConf{ContainerID: p.id, NetNS: p.netns, IfName: p.ifname, Args: p.argPairs()}
+func (r *inLibcni) runtimeConf(p *plugintest.Pod) *libcni.RuntimeConf {
+	return &libcni.RuntimeConf{ContainerID: p.ID, NetNS: p.NetNS, IfName: p.Ifname, Args: argPairs(p)}
 }
 
-func (r *inLibcni) add(p *pod) error {
+func (r *inLibcni) add(p *plugintest.Pod) error {
 	_, err := r.cni.AddNetworkList(context.Background(), r.list, r.runtimeConf(p))
 	return err
 }
 
-func (r *inLibcni) check(p *pod) error {
+func (r *inLibcni) check(p *plugintest.Pod) error {
 	return r.cni.CheckNetworkList(context.Background(), r.list, r.runtimeConf(p))
 }
 
-func (r *inLibcni) del(p *pod) error {
+func (r *inLibcni) del(p *plugintest.Pod) error {
 	return r.cni.DelNetworkList(context.Background(), r.list, r.runtimeConf(p))
 }
 
-func (r *inLibcni) containerID(p *pod) string { return p.id }
+func (r *inLibcni) containerID(p *plugintest.Pod) string { return p.ID }
 
 // inCnitool is cnitool: another process for each verb, another id for the pod.
 type inCnitool struct {
@@ -99,9 +101,9 @@ func newCnitool(t *testing.T, list fields) *inCnitool {
 	}
 }
 
-func (r *inCnitool) run(verb string, p *pod) error {
-	cmd := exec.Command(r.binary, verb, r.name, p.netns)
-	cmd.Env = append(r.env, "CNI_IFNAME="+p.ifname, "CNI_ARGS="+p.args)
+func (r *inCnitool) run(verb string, p *plugintest.Pod) error {
+	cmd := exec.Command(r.binary, verb, r.name, p.NetNS)
+	cmd.Env = append(r.env, "CNI_IFNAME="+p.Ifname, "CNI_ARGS="+p.Args)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Run(); err != nil {
@@ -110,19 +112,19 @@ func (r *inCnitool) run(verb string, p *pod) error {
 	return nil
 }
 
-func (r *inCnitool) add(p *pod) error   { return r.run("add", p) }
-func (r *inCnitool) check(p *pod) error { return r.run("check", p) }
-func (r *inCnitool) del(p *pod) error   { return r.run("del", p) }
+func (r *inCnitool) add(p *plugintest.Pod) error   { return r.run("add", p) }
+func (r *inCnitool) check(p *plugintest.Pod) error { return r.run("check", p) }
+func (r *inCnitool) del(p *plugintest.Pod) error   { return r.run("del", p) }
 
 // containerID is made from the path alone, cnitool's root.go.
-func (r *inCnitool) containerID(p *pod) string {
-	sum := sha512.Sum512([]byte(p.netns))
+func (r *inCnitool) containerID(p *plugintest.Pod) string {
+	sum := sha512.Sum512([]byte(p.NetNS))
 	return fmt.Sprintf("cnitool-%x", sum[:10])
 }
 
-func (p *pod) argPairs() [][2]string {
+func argPairs(p *plugintest.Pod) [][2]string {
 	var pairs [][2]string
-	for _, pair := range strings.Split(p.args, ";") {
+	for _, pair := range strings.Split(p.Args, ";") {
 		name, value, _ := strings.Cut(pair, "=")
 		pairs = append(pairs, [2]string{name, value})
 	}
@@ -132,7 +134,7 @@ func (p *pod) argPairs() [][2]string {
 // cniPath is where a runtime finds our plugin and those before it.
 func cniPath(t *testing.T) []string {
 	t.Helper()
-	return []string{filepath.Dir(binary(t, "xdp-chain")), filepath.Dir(peer(t, "bridge"))}
+	return []string{filepath.Dir(plugintest.Binary(t, "xdp-chain")), filepath.Dir(peer(t, "bridge"))}
 }
 
 func encode(t *testing.T, value any) []byte {
@@ -154,16 +156,16 @@ func (r *inLibcni) gc(valid []types.GCAttachment) error {
 }
 
 // start adds a pod and makes sure that it is deleted at the end at the latest.
-func start(t *testing.T, r runtime) *pod {
+func start(t *testing.T, r runtime) *plugintest.Pod {
 	t.Helper()
-	p := newPod(t)
+	p := plugintest.NewPod(t)
 	t.Cleanup(func() {
 		if err := r.del(p); err != nil {
-			t.Errorf("deleting %s at the end: %v", p.id, err)
+			t.Errorf("deleting %s at the end: %v", p.ID, err)
 		}
 	})
 	if err := r.add(p); err != nil {
-		t.Fatalf("adding %s: %v", p.id, err)
+		t.Fatalf("adding %s: %v", p.ID, err)
 	}
 	return p
 }
@@ -195,12 +197,12 @@ func pluginList(t *testing.T, first, cniVersion string, f family, ours fields) f
 		plugin["bridge"], plugin["isGateway"] = "cni0", true
 		t.Cleanup(func() { removeBridge(t) })
 	}
-	return fields{"cniVersion": cniVersion, "name": network, "plugins": []fields{plugin, ours}}
+	return fields{"cniVersion": cniVersion, "name": plugintest.Network, "plugins": []fields{plugin, ours}}
 }
 
 // ours is our plugin's entry in such a list.
 func ours(more fields, programs ...fields) fields {
-	e := entry(more, programs...)
+	e := plugintest.Entry(more, programs...)
 	delete(e, "cniVersion")
 	delete(e, "name")
 	return e

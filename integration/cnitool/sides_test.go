@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/plugintest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
@@ -44,36 +45,36 @@ func TestSides(t *testing.T) {
 				}
 				r := newLibcni(t, pluginList(t, first, "1.1.0", f, ours(tt.config, programs...)))
 				p := start(t, r)
-				if diff := cmp.Diff(tt.sides, p.sides(t)); diff != "" {
+				if diff := cmp.Diff(tt.sides, chainedSides(t, p)); diff != "" {
 					t.Errorf("sides with a chain (-want +got):\n%s", diff)
 				}
 				host := netip.MustParseAddr(f.gateway)
-				ip := p.address(t, f)
-				reach(t, "", listen(t, p.netns, netip.AddrPortFrom(ip, openPort)))
-				reach(t, p.netns, listen(t, "", netip.AddrPortFrom(host, openPort)))
-				wantThrough(t, "", listen(t, p.netns, netip.AddrPortFrom(ip, closedPort)), 5, tt.receives)
-				wantThrough(t, p.netns, listen(t, "", netip.AddrPortFrom(host, closedPort)), 5, tt.send)
+				ip := address(t, p, f)
+				reach(t, "", listen(t, p.NetNS, netip.AddrPortFrom(ip, openPort)))
+				reach(t, p.NetNS, listen(t, "", netip.AddrPortFrom(host, openPort)))
+				wantThrough(t, "", listen(t, p.NetNS, netip.AddrPortFrom(ip, closedPort)), 5, tt.receives)
+				wantThrough(t, p.NetNS, listen(t, "", netip.AddrPortFrom(host, closedPort)), 5, tt.send)
 				for _, side := range tt.sides {
-					if got := p.statsOn(t, side).packets("acl", "drop"); got != 5 {
+					if got := p.StatsOn(t, side).Packets("acl", "drop"); got != 5 {
 						t.Errorf("side %s: stats say that acl dropped %d, want 5", side, got)
 					}
 				}
 				if err := r.check(p); err != nil {
-					t.Errorf("CHECK: %s", describe(err))
+					t.Errorf("CHECK: %s", plugintest.Describe(err))
 				}
 			})
 		}
 	}
 }
 
-// sides lists the sides of the pod that have a chain, sorted.
-func (p *pod) sides(t *testing.T) []string {
+// chainedSides lists the sides of the pod that have a chain, sorted.
+func chainedSides(t *testing.T, p *plugintest.Pod) []string {
 	t.Helper()
 	var sides []string
-	if hostXDP(t, p.hostEnd(t)).program != 0 {
+	if plugintest.HostXDP(t, p.HostEnd(t)).Program != 0 {
 		sides = append(sides, "host")
 	}
-	if p.podXDP(t).program != 0 {
+	if p.XDP(t).Program != 0 {
 		sides = append(sides, "pod")
 	}
 	return sides
@@ -97,19 +98,19 @@ func TestNamespaces(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			testenv.NoLeaks(t)
-			p := wiredPod(t, 0)
-			p.args = "IgnoreUnknown=1;K8S_POD_NAME=web;" + tt.args
+			p := plugintest.WiredPod(t, 0)
+			p.Args = "IgnoreUnknown=1;K8S_POD_NAME=web;" + tt.args
 			more := fields{}
 			if tt.namespaces != nil {
 				more["namespaces"] = tt.namespaces
 			}
-			conf := p.chained(more, fields{"name": "drop"})
-			p.must(t, "ADD", conf)
-			if got := p.podXDP(t).program != 0; got != tt.chained {
+			conf := p.Chained(more, fields{"name": "drop"})
+			p.Must(t, "ADD", conf)
+			if got := p.XDP(t).Program != 0; got != tt.chained {
 				t.Errorf("the pod has a chain: %t, want %t", got, tt.chained)
 			}
-			p.must(t, "CHECK", conf)
-			p.must(t, "DEL", conf)
+			p.Must(t, "CHECK", conf)
+			p.Must(t, "DEL", conf)
 		})
 	}
 }

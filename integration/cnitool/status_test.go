@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/plugintest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
@@ -22,25 +23,25 @@ func TestStatus(t *testing.T) {
 		code uint // 0: ADD could work
 		word string
 	}{
-		{"fine", entry(nil, fields{"name": "count"}, closing(1)), 0, ""},
-		{"no programs", entry(nil), 0, ""},
-		{"an object", entry(nil, fields{"name": "mine", "object": two, "function": "first"}), 0, ""},
-		{"object missing", entry(nil, fields{"name": "mine", "object": "/nowhere/mine.o"}), 50, "/nowhere/mine.o"},
-		{"not a built-in", entry(nil, fields{"name": "nonsense"}), 50, "nonsense"},
-		{"unknown field", entry(fields{"sides": "pod"}), 50, "sides"},
-		{"wrong type", entry(fields{"side": 7}), 50, "side"},
-		{"global out of range", entry(nil, fields{"name": "mine", "object": two, "function": "first", "globals": fields{"limit": 256}}), 50, "limit"},
+		{"fine", plugintest.Entry(nil, fields{"name": "count"}, closing(1)), 0, ""},
+		{"no programs", plugintest.Entry(nil), 0, ""},
+		{"an object", plugintest.Entry(nil, fields{"name": "mine", "object": two, "function": "first"}), 0, ""},
+		{"object missing", plugintest.Entry(nil, fields{"name": "mine", "object": "/nowhere/mine.o"}), 50, "/nowhere/mine.o"},
+		{"not a built-in", plugintest.Entry(nil, fields{"name": "nonsense"}), 50, "nonsense"},
+		{"unknown field", plugintest.Entry(fields{"sides": "pod"}), 50, "sides"},
+		{"wrong type", plugintest.Entry(fields{"side": 7}), 50, "side"},
+		{"global out of range", plugintest.Entry(nil, fields{"name": "mine", "object": two, "function": "first", "globals": fields{"limit": 256}}), 50, "limit"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			testenv.NoLeaks(t)
 			tt.conf["cniVersion"] = "1.1.0"
-			node := &pod{}
+			node := &plugintest.Pod{}
 			if tt.code == 0 {
-				node.must(t, "STATUS", tt.conf)
+				node.Must(t, "STATUS", tt.conf)
 				return
 			}
-			node.refuse(t, "STATUS", tt.conf, tt.code, tt.word)
+			node.Refuse(t, "STATUS", tt.conf, tt.code, tt.word)
 		})
 	}
 }
@@ -50,7 +51,7 @@ func TestStatusByLibcni(t *testing.T) {
 	list := pluginList(t, "ptp", "1.1.0", families[0], ours(nil, fields{"name": "count"}))
 	r := newLibcni(t, list)
 	if err := r.cni.GetStatusNetworkList(t.Context(), r.list); err != nil {
-		t.Errorf("STATUS: %s", describe(err))
+		t.Errorf("STATUS: %s", plugintest.Describe(err))
 	}
 	list["plugins"].([]fields)[1] = ours(nil, fields{"name": "nonsense"})
 	r.configure(t, list)
@@ -79,22 +80,22 @@ func unmountBPFFS(t *testing.T) {
 // A node without bpffs gets it mounted by the first ADD, once.
 func TestBPFFSIsMounted(t *testing.T) {
 	testenv.NoLeaks(t)
-	p := wiredPod(t, 0)
-	conf := p.chained(nil, fields{"name": "count"})
+	p := plugintest.WiredPod(t, 0)
+	conf := p.Chained(nil, fields{"name": "count"})
 	unmountBPFFS(t)
-	p.must(t, "ADD", conf)
+	p.Must(t, "ADD", conf)
 	if got := mountsAt(t, bpffs); got != 1 {
 		t.Errorf("%d mounts of bpffs, want 1", got)
 	}
-	p.must(t, "CHECK", conf)
-	p.must(t, "DEL", conf)
+	p.Must(t, "CHECK", conf)
+	p.Must(t, "DEL", conf)
 }
 
 // Where it cannot be mounted, ADD and STATUS say so, and how it is to be done.
 func TestBPFFSCannotBeMounted(t *testing.T) {
 	testenv.NoLeaks(t)
-	p := wiredPod(t, 0)
-	conf := p.chained(fields{"cniVersion": "1.1.0"}, fields{"name": "count"})
+	p := plugintest.WiredPod(t, 0)
+	conf := p.Chained(fields{"cniVersion": "1.1.0"}, fields{"name": "count"})
 	// There is no folder to mount it on, and none can be made.
 	if err := unix.Mount("tmpfs", "/sys/fs", "tmpfs", unix.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
@@ -104,16 +105,16 @@ func TestBPFFSCannotBeMounted(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	p.refuse(t, "ADD", conf, 105, "mount", bpffs)
-	p.refuse(t, "STATUS", conf, 50, "mount", bpffs)
-	p.must(t, "DEL", conf)
+	p.Refuse(t, "ADD", conf, 105, "mount", bpffs)
+	p.Refuse(t, "STATUS", conf, 50, "mount", bpffs)
+	p.Must(t, "DEL", conf)
 }
 
 // Where objects cannot be kept, ADD and STATUS say so.
 func TestStoreCannotBeWritten(t *testing.T) {
 	testenv.NoLeaks(t)
-	p := wiredPod(t, 0)
-	conf := p.chained(fields{"cniVersion": "1.1.0"}, fields{"name": "count"})
+	p := plugintest.WiredPod(t, 0)
+	conf := p.Chained(fields{"cniVersion": "1.1.0"}, fields{"name": "count"})
 	if err := unix.Mount("tmpfs", "/var/lib", "tmpfs", unix.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -122,9 +123,9 @@ func TestStoreCannotBeWritten(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	p.refuse(t, "ADD", conf, 5, "/var/lib/xdp-chain", "read-only")
-	p.refuse(t, "STATUS", conf, 50, "/var/lib/xdp-chain", "read-only")
-	p.must(t, "DEL", conf)
+	p.Refuse(t, "ADD", conf, 5, "/var/lib/xdp-chain", "read-only")
+	p.Refuse(t, "STATUS", conf, 50, "/var/lib/xdp-chain", "read-only")
+	p.Must(t, "DEL", conf)
 }
 
 func mountsAt(t *testing.T, path string) (count int) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cnitool
+package plugintest
 
 import (
 	"bytes"
@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// listedChain is one chain of `xdpctl list -o json`, as documented.
-type listedChain struct {
+// ListedChain is one chain of `xdpctl list -o json`, as documented.
+type ListedChain struct {
 	Key        string         `json:"key"`
 	Interface  string         `json:"interface"`
 	Ifindex    int            `json:"ifindex"`
@@ -20,11 +20,12 @@ type listedChain struct {
 	Attach     string         `json:"attach"`
 	Dispatcher string         `json:"dispatcher"`
 	Generation uint64         `json:"generation"`
-	Owners     []listedOwner  `json:"owners"`
-	Members    []listedMember `json:"members"`
+	Owners     []ListedOwner  `json:"owners"`
+	Members    []ListedMember `json:"members"`
 }
 
-type listedOwner struct {
+// ListedOwner is who has members in the chain.
+type ListedOwner struct {
 	Kind         string `json:"kind"`
 	Network      string `json:"network"`
 	ContainerID  string `json:"containerID"`
@@ -33,7 +34,8 @@ type listedOwner struct {
 	PodName      string `json:"podName"`
 }
 
-type listedMember struct {
+// ListedMember is one member.
+type ListedMember struct {
 	Name      string   `json:"name"`
 	Function  string   `json:"function"`
 	Priority  int      `json:"priority"`
@@ -41,52 +43,54 @@ type listedMember struct {
 	Position  int      `json:"position"`
 }
 
-// countedChain is one chain of `xdpctl stats -o json`, as documented.
-type countedChain struct {
+// CountedChain is one chain of `xdpctl stats -o json`, as documented.
+type CountedChain struct {
 	Key       string       `json:"key"`
 	Interface string       `json:"interface"`
-	Rows      []countedRow `json:"rows"`
+	Rows      []CountedRow `json:"rows"`
 }
 
-type countedRow struct {
+// CountedRow is how many packets got this verdict from this member.
+type CountedRow struct {
 	Member  string `json:"member"`
 	Verdict string `json:"verdict"`
 	Packets uint64 `json:"packets"`
 }
 
-// rowKey names a row of stats.
-type rowKey struct{ member, verdict string }
-
-func (c *countedChain) total() (sum uint64) {
+// Total is how many packets entered the chain.
+func (c *CountedChain) Total() (sum uint64) {
 	for _, r := range c.Rows {
 		sum += r.Packets
 	}
 	return sum
 }
 
-func (c *countedChain) packets(member, verdict string) (sum uint64) {
+// Packets is how many packets got the verdict from the member.
+func (c *CountedChain) Packets(member, verdict string) (sum uint64) {
 	for _, r := range c.Rows {
-		if (rowKey{r.Member, r.Verdict}) == (rowKey{member, verdict}) {
+		if r.Member == member && r.Verdict == verdict {
 			sum += r.Packets
 		}
 	}
 	return sum
 }
 
-func chains(t *testing.T) []listedChain {
+// Chains is what xdpctl lists.
+func Chains(t *testing.T) []ListedChain {
 	t.Helper()
-	return xdpctl[listedChain](t, "list")
+	return xdpctl[ListedChain](t, "list")
 }
 
-func stats(t *testing.T) []countedChain {
+// Stats is what xdpctl counts.
+func Stats(t *testing.T) []CountedChain {
 	t.Helper()
-	return xdpctl[countedChain](t, "stats")
+	return xdpctl[CountedChain](t, "stats")
 }
 
 // xdpctl runs a subcommand for its JSON.
 func xdpctl[T any](t *testing.T, subcommand string) []T {
 	t.Helper()
-	cmd := exec.Command(binary(t, "xdpctl"), subcommand, "-o", "json")
+	cmd := exec.Command(Binary(t, "xdpctl"), subcommand, "-o", "json")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -101,25 +105,25 @@ func xdpctl[T any](t *testing.T, subcommand string) []T {
 	return chains
 }
 
-// chainOn returns the chain on one side of the pod.
-func (p *pod) chainOn(t *testing.T, side string) *listedChain {
+// ChainOn returns the chain on one side of the pod.
+func (p *Pod) ChainOn(t *testing.T, side string) *ListedChain {
 	t.Helper()
-	for _, c := range chains(t) {
+	for _, c := range Chains(t) {
 		for _, o := range c.Owners {
-			if o.ContainerID == p.id && o.Ifname == p.ifname && c.Side == side {
+			if o.ContainerID == p.ID && o.Ifname == p.Ifname && c.Side == side {
 				return &c
 			}
 		}
 	}
-	t.Fatalf("no chain of %s is listed on side %s", p.id, side)
+	t.Fatalf("no chain of %s is listed on side %s", p.ID, side)
 	return nil
 }
 
-// statsOn returns the counts of the chain on one side of the pod.
-func (p *pod) statsOn(t *testing.T, side string) *countedChain {
+// StatsOn returns the counts of the chain on one side of the pod.
+func (p *Pod) StatsOn(t *testing.T, side string) *CountedChain {
 	t.Helper()
-	key := p.chainOn(t, side).Key
-	for _, c := range stats(t) {
+	key := p.ChainOn(t, side).Key
+	for _, c := range Stats(t) {
 		if c.Key == key {
 			return &c
 		}
@@ -128,8 +132,8 @@ func (p *pod) statsOn(t *testing.T, side string) *countedChain {
 	return nil
 }
 
-// memberNames returns the members in running order.
-func (c *listedChain) memberNames() []string {
+// MemberNames returns the members in running order.
+func (c *ListedChain) MemberNames() []string {
 	names := make([]string, 0, len(c.Members))
 	for _, m := range c.Members {
 		names = append(names, m.Name)
