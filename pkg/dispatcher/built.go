@@ -21,6 +21,9 @@ type Built struct {
 	// Frags reports whether the chain takes packets of several buffers: true if and
 	// only if every member does.
 	Frags bool
+	// Slots are the members' programs and links in running order, where a dispatcher
+	// loads each member as a program of its own (libxdp), otherwise nil.
+	Slots []Slot
 }
 
 // Close closes every file descriptor. A nil Built, or one that was closed
@@ -34,6 +37,12 @@ func (b *Built) Close() error {
 		for _, m := range maps {
 			errs = append(errs, m.Close())
 		}
+	}
+	for _, s := range b.Slots {
+		if s.Link != nil {
+			errs = append(errs, s.Link.Close())
+		}
+		errs = append(errs, s.Program.Close())
 	}
 	*b = Built{}
 	return errors.Join(errs...)

@@ -28,6 +28,11 @@ var (
 	// (MAX_USED_MAPS in the kernel's linux/bpf_verifier.h).
 	ErrTooManyMaps = fmt.Errorf("%w: too many maps", ErrNotLinkable)
 
+	// ErrNoBTF is behind errors about a member that is to be a program of its own
+	// behind a libxdp dispatcher, and that its object does not describe.
+	ErrNoBTF = errors.New("the object has no BTF for the function, by which the kernel knows that it fits into a slot of libxdp's dispatcher: " +
+		"compile it with clang -g, and strip no more than the debug sections (llvm-strip -g)")
+
 	// ErrMapRefused is behind errors about a map that the kernel does not make as the
 	// object, or the settings of its map, ask for it.
 	ErrMapRefused = errors.New("the kernel makes no such map")

@@ -15,10 +15,19 @@ type Member struct {
 	chain.Member
 	// Spec holds exactly one program, under the key Function, and every map and
 	// variable it refers to, with globals and entries set. Build does not change it.
+	// Nil for a member that somebody else put into a libxdp chain; then Loaded is not.
 	Spec *ebpf.CollectionSpec
 	// Maps are existing maps to use instead of new ones, by their key in Spec.Maps;
 	// data sections such as ".bss" may be among them. They stay the caller's.
 	Maps map[string]*ebpf.Map
+	// Loaded is the member's extension program where a dispatcher of kind libxdp
+	// loaded it before: it is attached again, not loaded, and the maps that it uses
+	// are to be in Maps. It stays the caller's. Nil otherwise.
+	Loaded *ebpf.Program
+	// Frags says of a member without Spec that it takes packets of several buffers.
+	// The kernel does not tell it of an extension program, the config of the
+	// dispatcher that it was found in does. Of others their Spec says it.
+	Frags bool
 }
 
 // Program returns the member's program. A spec that does not hold exactly that

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/load"
 )
 
 // assemble returns the whole chain as one program that uses the maps of built: the
@@ -36,7 +37,7 @@ func assemble(members []dispatcher.Member, built *dispatcher.Built, opts dispatc
 		License:   first.License,
 		ByteOrder: first.ByteOrder,
 	}
-	if takesFrags(members) {
+	if load.TakesFrags(members) {
 		spec.Flags |= unix.BPF_F_XDP_HAS_FRAGS
 	}
 	return spec, nil
@@ -55,7 +56,7 @@ func relocate(m *dispatcher.Member, maps map[string]*ebpf.Map) (asm.Instructions
 		functions[name] = true
 	}
 	insns := slices.Clone(source)
-	if err := associate(insns, maps); err != nil {
+	if err := load.Associate(insns, maps); err != nil {
 		return nil, err
 	}
 	for i, ins := range insns {
@@ -73,20 +74,6 @@ func relocate(m *dispatcher.Member, maps map[string]*ebpf.Map) (asm.Instructions
 		insns[i] = ins
 	}
 	return insns, nil
-}
-
-// associate puts maps in the place of references to them.
-func associate(insns asm.Instructions, maps map[string]*ebpf.Map) error {
-	for i := range insns {
-		name := insns[i].Reference()
-		if !insns[i].IsLoadFromMap() || maps[name] == nil {
-			continue
-		}
-		if err := insns[i].AssociateMap(maps[name]); err != nil {
-			return fmt.Errorf("map %q: %w", name, err)
-		}
-	}
-	return nil
 }
 
 // scoped makes a symbol of a member's own. A colon stands in no member's name, so

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/load"
 )
 
 // check finds what can be found without the kernel, before anything is made.
@@ -40,39 +40,14 @@ func check(members []dispatcher.Member, opts dispatcher.Options) error {
 }
 
 func checkMember(m *dispatcher.Member) error {
-	p, err := m.Program()
+	p, err := load.Check(m)
 	if err != nil {
 		return err
-	}
-	if len(p.Instructions) == 0 {
-		return fmt.Errorf("%w: program %q of member %q has no instructions", chain.ErrInvalid, m.Function, m.Name)
 	}
 	if rest := p.Flags &^ unix.BPF_F_XDP_HAS_FRAGS; rest != 0 {
 		return fmt.Errorf("%w: member %q wants to be loaded with flags %#x, which would be the whole chain's", dispatcher.ErrNotLinkable, m.Name, rest)
 	}
-	for name := range m.Maps {
-		if m.Spec.Maps[name] == nil {
-			return fmt.Errorf("%w: a map was given for %q of member %q, whose object has no such map", chain.ErrInvalid, name, m.Name)
-		}
-	}
-	return checkProgramArrays(m)
-}
-
-// checkProgramArrays refuses tail calls that the object itself has set up: the
-// programs they lead to are not loaded with the member.
-func checkProgramArrays(m *dispatcher.Member) error {
-	for name, spec := range m.Spec.Maps {
-		if spec.Type != ebpf.ProgramArray {
-			continue
-		}
-		for _, kv := range spec.Contents {
-			if program, ok := kv.Value.(string); ok {
-				return fmt.Errorf("%w: program array %q of member %q is filled with %q by the object, and a chain loads no program but its members; "+
-					"leave the array empty in the object and fill it after the attachment", dispatcher.ErrNotLinkable, name, m.Name, program)
-			}
-		}
-	}
-	return nil
+	return load.CheckProgramArrays(m, dispatcher.ErrNotLinkable)
 }
 
 // checkKconfig refuses a second member with externs from .kconfig: cilium/ebpf
@@ -100,14 +75,4 @@ func usesKconfig(m *dispatcher.Member) bool {
 		}
 	}
 	return false
-}
-
-// allFrags reports whether every member takes packets of several buffers.
-func allFrags(members []dispatcher.Member) bool {
-	for _, m := range members {
-		if m.Spec.Programs[m.Function].Flags&unix.BPF_F_XDP_HAS_FRAGS == 0 {
-			return false
-		}
-	}
-	return true
 }

@@ -11,11 +11,8 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/load"
 )
-
-// tellingLines is how much of a verifier's log is kept: the instructions that led
-// to the refusal and the refusal itself.
-const tellingLines = 12
 
 // explain finds out why a chain does not load, by loading its members one by one
 // with the maps that are there already. It returns err where that tells no more.
@@ -35,7 +32,7 @@ func explain(ctx context.Context, members []dispatcher.Member, built *dispatcher
 	// Each is right by itself: what the verifier will not take is the sum of their
 	// instructions (one million that it visits) or functions (256).
 	return fmt.Errorf("%w: the verifier takes each alone and refuses them together: %s: %w",
-		dispatcher.ErrNotLinkable, last(telling(together.Log)), together.Cause)
+		dispatcher.ErrNotLinkable, load.Reason(together), together.Cause)
 }
 
 // explainMember loads a member as a chain of its own, and if that fails as the
@@ -46,37 +43,19 @@ func explainMember(member []dispatcher.Member, built *dispatcher.Built, opts dis
 	if err != nil {
 		return err
 	}
-	linked := tryLoad(spec)
+	linked := load.Try(spec)
 	if linked == nil {
 		return nil
 	}
 	plain := m.Spec.Programs[m.Function].Copy()
 	plain.Ifindex, plain.Flags = spec.Ifindex, spec.Flags
-	if err := associate(plain.Instructions, built.Maps[m.Name]); err != nil {
+	if err := load.Associate(plain.Instructions, built.Maps[m.Name]); err != nil {
 		return fmt.Errorf("member %q: %w", m.Name, err)
 	}
-	if err := tryLoad(plain); err != nil {
-		return blame(m, err)
+	if err := load.Try(plain); err != nil {
+		return load.Blame(m.Name, err)
 	}
 	return blameLinking(m, linked)
-}
-
-// tryLoad loads a program for the sake of the answer.
-func tryLoad(spec *ebpf.ProgramSpec) error {
-	p, err := ebpf.NewProgram(spec)
-	if err != nil {
-		return err
-	}
-	return p.Close()
-}
-
-// blame words the error of a member that does not load as a plain program.
-func blame(m *dispatcher.Member, err error) error {
-	var refused *ebpf.VerifierError
-	if !errors.As(err, &refused) {
-		return fmt.Errorf("loading member %q: %w", m.Name, err)
-	}
-	return &dispatcher.RefusedError{Member: m.Name, Log: telling(refused.Log), Err: refused.Cause}
 }
 
 // blameLinking words the error of a member that loads as a plain program but not
@@ -94,36 +73,5 @@ func blameLinking(m *dispatcher.Member, err error) error {
 		reason, advice = dispatcher.ErrStackTooDeep, "; keep its large variables in a per-CPU array instead"
 	}
 	return fmt.Errorf("%w: member %q loads as a program by itself, but not behind a dispatcher: %s: %w%s",
-		reason, m.Name, last(telling(refused.Log)), refused.Cause, advice)
-}
-
-// telling returns the last lines of a verifier's log that are about the program.
-func telling(log []string) []string {
-	var lines []string
-	for _, line := range log {
-		line = strings.TrimSpace(line)
-		if line == "" || isStatistics(line) {
-			continue
-		}
-		lines = append(lines, line)
-	}
-	return lines[max(0, len(lines)-tellingLines):]
-}
-
-// isStatistics reports whether a line is one of those that the verifier ends its
-// log with whatever the outcome (print_verification_stats).
-func isStatistics(line string) bool {
-	for _, prefix := range []string{"processed ", "verification time ", "stack depth "} {
-		if strings.HasPrefix(line, prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-func last(lines []string) string {
-	if len(lines) == 0 {
-		return "its log is empty"
-	}
-	return lines[len(lines)-1]
+		reason, m.Name, load.Reason(refused), refused.Cause, advice)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/load"
 )
 
 // A refused member is named, wherever it stands, with what the verifier says.
@@ -39,7 +40,7 @@ func TestRefused(t *testing.T) {
 					t.Errorf("the log does not say %q:\n%s", says, log)
 				}
 			}
-			if strings.Contains(log, "processed ") || len(refused.Log) > tellingLines {
+			if strings.Contains(log, "processed ") || len(refused.Log) > load.TellingLines {
 				t.Errorf("the log holds what tells nothing:\n%s", log)
 			}
 		})

@@ -6,16 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/load"
 )
 
 const (
@@ -45,9 +42,9 @@ func (linker) Build(ctx context.Context, members []dispatcher.Member, opts dispa
 	if err := check(members, opts); err != nil {
 		return nil, err
 	}
-	built := &dispatcher.Built{Maps: make(map[string]map[string]*ebpf.Map, len(members)), Frags: takesFrags(members)}
+	built := &dispatcher.Built{Maps: make(map[string]map[string]*ebpf.Map, len(members)), Frags: load.TakesFrags(members)}
 	if err := fill(ctx, built, members, opts); err != nil {
-		return nil, errors.Join(permission(err), built.Close())
+		return nil, errors.Join(load.Permission(err), built.Close())
 	}
 	return built, nil
 }
@@ -58,7 +55,7 @@ func fill(ctx context.Context, built *dispatcher.Built, members []dispatcher.Mem
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := makeAllMaps(built, members); err != nil {
+	if err := load.Maps(built, members); err != nil {
 		return err
 	}
 	if opts.Counters {
@@ -69,54 +66,19 @@ func fill(ctx context.Context, built *dispatcher.Built, members []dispatcher.Mem
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	built.Program, err = load(ctx, members, built, opts)
+	built.Program, err = loadChain(ctx, members, built, opts)
 	return err
 }
 
-// makeAllMaps makes the maps of all members, of several at a time: each takes a few
-// system calls, and a pod waits for them.
-func makeAllMaps(built *dispatcher.Built, members []dispatcher.Member) error {
-	made := make([]map[string]*ebpf.Map, len(members))
-	errs := make([]error, len(members))
-	var next atomic.Int32
-	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(members)) {
-		workers.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(members); i = int(next.Add(1)) - 1 {
-				made[i], errs[i] = makeMaps(&members[i])
-			}
-		})
-	}
-	workers.Wait()
-	var first error
-	for i, m := range members {
-		built.Maps[m.Name] = made[i]
-		if errs[i] != nil && first == nil {
-			first = fmt.Errorf("making the maps of member %q: %w", m.Name, dispatcher.RefusedMap(errs[i]))
-		}
-	}
-	return first
-}
-
-// load links and loads the chain, and finds out whose fault it is when that fails.
-func load(ctx context.Context, members []dispatcher.Member, built *dispatcher.Built, opts dispatcher.Options) (*ebpf.Program, error) {
+// loadChain links and loads the chain, and finds out whose fault it is when that fails.
+func loadChain(ctx context.Context, members []dispatcher.Member, built *dispatcher.Built, opts dispatcher.Options) (*ebpf.Program, error) {
 	spec, err := assemble(members, built, opts)
 	if err != nil {
 		return nil, err
 	}
 	program, err := ebpf.NewProgram(spec)
-	if err == nil || errors.Is(permission(err), dispatcher.ErrNotPermitted) {
+	if err == nil || errors.Is(load.Permission(err), dispatcher.ErrNotPermitted) {
 		return program, err
 	}
 	return nil, explain(ctx, members, built, opts, err)
-}
-
-// permission puts ErrNotPermitted around EPERM that is not the verifier's. The
-// verifier's comes with a log.
-func permission(err error) error {
-	var refused *ebpf.VerifierError
-	if !errors.Is(err, unix.EPERM) || errors.As(err, &refused) && len(refused.Log) > 0 {
-		return err
-	}
-	return fmt.Errorf("%w: %w", dispatcher.ErrNotPermitted, err)
 }

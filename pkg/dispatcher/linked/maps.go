@@ -4,62 +4,15 @@ package linked
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
 
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 )
 
 // maxMaps is the kernel's MAX_USED_MAPS (linux/bpf_verifier.h).
 const maxMaps = 64
-
-// makeMaps makes the maps of one member, fills and freezes them, and takes clones
-// of those it was given.
-func makeMaps(m *dispatcher.Member) (map[string]*ebpf.Map, error) {
-	specs := make(map[string]*ebpf.MapSpec, len(m.Spec.Maps))
-	for name, spec := range m.Spec.Maps {
-		spec = spec.Copy()
-		// Where maps are pinned is not the object's business but the caller's.
-		spec.Pinning = ebpf.PinNone
-		if err := setVariables(spec, name, m.Spec.Variables); err != nil {
-			return nil, err
-		}
-		specs[name] = spec
-	}
-	made, err := ebpf.NewCollectionWithOptions(&ebpf.CollectionSpec{Maps: specs}, ebpf.CollectionOptions{MapReplacements: m.Maps})
-	if err != nil {
-		return nil, err
-	}
-	return made.Maps, nil
-}
-
-// setVariables writes the variables of a data section into its contents. A
-// collection would do so too if it were given the variables, but it also maps the
-// section into memory, which keeps the map alive beyond its Close.
-func setVariables(spec *ebpf.MapSpec, section string, variables map[string]*ebpf.VariableSpec) error {
-	var data []byte
-	for name, v := range variables {
-		if v.SectionName != section {
-			continue
-		}
-		if data == nil {
-			contents, ok := spec.Contents[0].Value.([]byte)
-			if !ok {
-				return fmt.Errorf("%w: data section %q holds no bytes", chain.ErrInvalid, section)
-			}
-			data = slices.Clone(contents)
-			spec.Contents = []ebpf.MapKV{{Key: spec.Contents[0].Key, Value: data}}
-		}
-		if int64(v.Offset)+int64(len(v.Value)) > int64(len(data)) {
-			return fmt.Errorf("%w: variable %q lies outside of data section %q", chain.ErrInvalid, name, section)
-		}
-		copy(data[v.Offset:], v.Value)
-	}
-	return nil
-}
 
 // checkMapCount refuses members that use more maps than a program can, and says how
 // many each uses.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package linked
+package load
 
 import (
 	"sync"
@@ -18,11 +18,24 @@ import (
 // BPF_F_XDP_HAS_FRAGS.
 const fragsSince = 5<<16 | 18<<8
 
-// takesFrags reports whether a chain of these members takes packets of several
+// TakesFrags reports whether a chain of these members takes packets of several
 // buffers: every member does, and the kernel knows of it. A kernel that does not
 // gives no program such packets, so members made for them run there as well.
-func takesFrags(members []dispatcher.Member) bool {
-	return allFrags(members) && kernelHasFrags()
+func TakesFrags(members []dispatcher.Member) bool {
+	for i := range members {
+		if !MemberFrags(&members[i]) {
+			return false
+		}
+	}
+	return kernelHasFrags()
+}
+
+// MemberFrags reports whether a member takes packets of several buffers.
+func MemberFrags(m *dispatcher.Member) bool {
+	if m.Spec == nil {
+		return m.Frags
+	}
+	return m.Spec.Programs[m.Function].Flags&unix.BPF_F_XDP_HAS_FRAGS != 0
 }
 
 // kernelHasFrags asks the kernel itself only where its version does not say:
@@ -36,7 +49,7 @@ var kernelHasFrags = sync.OnceValue(func() bool {
 
 // probeFrags loads a program that takes frags.
 func probeFrags() error {
-	return tryLoad(&ebpf.ProgramSpec{
+	return Try(&ebpf.ProgramSpec{
 		Type: ebpf.XDP, AttachType: ebpf.AttachXDP, Flags: unix.BPF_F_XDP_HAS_FRAGS, License: "GPL",
 		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, int32(chain.Pass)), asm.Return()},
 	})
