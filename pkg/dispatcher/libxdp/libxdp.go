@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package libxdp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/load"
+)
+
+const (
+	// ProgramName is the kernel's name of every libxdp dispatcher, and by it libxdp
+	// knows them.
+	ProgramName = "xdp_dispatcher"
+
+	// MaxMembers is the largest number of members in a chain: MAX_DISPATCHER_ACTIONS
+	// of libxdp's xdp/prog_dispatcher.h.
+	MaxMembers = 10
+
+	// DefaultVersion is the version of the protocol that most libxdp's know: those
+	// before 1.6 do not read a dispatcher of version 3, and those since read both.
+	DefaultVersion = chain.LibxdpV2
+)
+
+// multiprog makes dispatchers of one version of the protocol.
+type multiprog struct{ version chain.LibxdpVersion }
+
+// New returns the dispatcher that speaks version 2 or 3 of libxdp's protocol;
+// LibxdpVersionAuto stands for [DefaultVersion]. Version 1 is read alone: its
+// dispatcher makes every Build fail with an error that satisfies errors.Is(err,
+// [ErrVersion]).
+func New(version chain.LibxdpVersion) dispatcher.Dispatcher {
+	if version == chain.LibxdpVersionAuto {
+		version = DefaultVersion
+	}
+	return multiprog{version}
+}
+
+// Kind implements [dispatcher.Dispatcher].
+func (multiprog) Kind() chain.Dispatcher { return chain.DispatcherLibxdp }
+
+// MaxMembers implements [dispatcher.Dispatcher].
+func (multiprog) MaxMembers() int { return MaxMembers }
+
+// Build implements [dispatcher.Dispatcher]. Beyond what is said there it returns
+// errors that satisfy errors.Is(err, [ErrNoFreplace]). opts.Counters is passed over:
+// the protocol leaves no room for a second map in the dispatcher, and the members
+// that libxdp's tools add would not be counted; Built.Counters stays nil.
+func (d multiprog) Build(ctx context.Context, members []dispatcher.Member, opts dispatcher.Options) (*dispatcher.Built, error) {
+	if err := d.check(members, opts); err != nil {
+		return nil, err
+	}
+	members = slices.Clone(members)
+	if err := order(members); err != nil {
+		return nil, err
+	}
+	built := &dispatcher.Built{Maps: make(map[string]map[string]*ebpf.Map, len(members)), Frags: load.TakesFrags(members)}
+	if err := d.fill(ctx, built, members); err != nil {
+		return nil, errors.Join(load.Permission(err), built.Close())
+	}
+	return built, nil
+}
+
+// fill loads the dispatcher and puts the members into its slots. What it made before
+// an error is in built.
+func (d multiprog) fill(ctx context.Context, built *dispatcher.Built, members []dispatcher.Member) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	plan := makePlan(d.version, members, built.Frags)
+	if err := load.Maps(built, members); err != nil {
+		return err
+	}
+	var err error
+	if built.Program, err = loadDispatcher(plan.config); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	slots, err := newTarget(built.Program)
+	if err != nil {
+		return err
+	}
+	built.Slots = make([]dispatcher.Slot, len(members))
+	return load.Each(len(members), func(i int) (err error) {
+		built.Slots[i], err = slots.fill(&members[i], plan.functions[i], built.Maps[members[i].Name])
+		if err != nil {
+			return fmt.Errorf("putting member %q into slot %d of libxdp's dispatcher: %w", members[i].Name, i, err)
+		}
+		return nil
+	})
+}
