@@ -24,6 +24,8 @@ var furniture = map[string]bool{
 	"/sys/fs/bpf/xdp-chain/netns":  true,
 	"/sys/fs/bpf/xdp":              true,
 	"/run/xdp-chain":               true,
+	// What was found out about the kernel stays true until reboot.
+	"/run/xdp-chain/kernel.json": true,
 }
 
 // mountTraces finds the mounts, the pins on each bpffs and the network namespaces

@@ -187,7 +187,7 @@ func (n *Node) applyChain(ctx context.Context, a *Attachment, s site, want []wan
 		err = t.change(ctx, p)
 	}
 	if err != nil && t.rec.State == nil {
-		err = errors.Join(err, t.remove())
+		err = errors.Join(err, t.remove(ctx))
 	}
 	if err != nil {
 		return fmt.Errorf("chain on %s (side %s): %w", s.iface.Name, s.side, err)

@@ -23,6 +23,8 @@ type Attachment struct {
 	Mode       chain.Mode
 	Attach     chain.Attach
 	Dispatcher chain.Dispatcher
+	// LibxdpVersion is for the dispatcher libxdp alone.
+	LibxdpVersion chain.LibxdpVersion
 	// Counters says whether the dispatcher counts who decided.
 	Counters bool
 	// Programs is what the configuration lists, in any order.
@@ -37,6 +39,10 @@ func (a *Attachment) owner() record.Owner {
 		Kind: record.OwnerAttachment, Network: a.Network, ContainerID: a.ContainerID, Ifname: a.Ifname,
 		PodNamespace: a.PodNamespace, PodName: a.PodName,
 	}
+}
+
+func (a *Attachment) requested() record.Requested {
+	return record.Requested{Mode: a.Mode, Attach: a.Attach, Dispatcher: a.Dispatcher, LibxdpVersion: a.LibxdpVersion}
 }
 
 // sides returns the programs by the end of the veth pair they are for. An end

@@ -112,6 +112,9 @@ func (t *tenure) differences() ([]string, error) {
 
 func (t *tenure) hookDifferences() ([]string, error) {
 	s := t.rec.State
+	if s.Dispatcher == chain.DispatcherLibxdp {
+		return t.slotDifferences()
+	}
 	attached, err := t.iface.Attached()
 	if errors.Is(err, netdev.ErrNoInterface) {
 		return []string{"the interface is gone"}, nil
@@ -147,6 +150,11 @@ func (t *tenure) pinDifferences() ([]string, error) {
 			l.Close()
 		}
 	}
+	links, err := t.linkDifferences()
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, links...)
 	if s.Counters {
 		m, err := t.lock.OpenCounters()
 		switch {

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,10 +16,16 @@ import (
 // commit makes a generation final that the kernel runs. Dies before the record
 // is saved: the next tenure commits again, from the same counters. Dies after it:
 // the next tenure settles the pins.
-func (t *tenure) commit(s record.State) error {
+func (t *tenure) commit(ctx context.Context, s record.State) error {
 	base, err := t.retireCounts(&s)
 	if err != nil {
 		return err
+	}
+	if s.Replaced != 0 {
+		// The swap is over, so that nothing in the path of a packet is a stub now.
+		if err := t.unpin(ctx, s.Replaced); err != nil {
+			return err
+		}
 	}
 	if s.Mode == chain.ModeAuto { // its maker died before it could write down what the kernel took
 		attached, err := t.attached()

@@ -176,10 +176,10 @@ func TestKilledInAChange(t *testing.T) {
 // counts waits until the chain's rows add up to what entered it.
 func (p *pod) counts(t *testing.T, n *Node, want uint64) {
 	t.Helper()
-	got := sum(p.rows(t, n, chain.PodSide))
+	got := p.entered(t, n)
 	for deadline := time.Now().Add(time.Second); got < want && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
-		got = sum(p.rows(t, n, chain.PodSide))
+		got = p.entered(t, n)
 	}
 	if got != want {
 		t.Errorf("the chain counts %d packets, want %d", got, want)

@@ -4,10 +4,13 @@ package node
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
+	"github.com/xdp-chain/xdp-chain/pkg/pin"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
@@ -34,6 +37,10 @@ type Chain struct {
 	Owners     []record.Owner `json:"owners"`
 	// Members in running order.
 	Members []ChainMember `json:"members"`
+	// LibxdpVersion and LibxdpStatus are of chains with the dispatcher libxdp alone: the
+	// version of its protocol, and the command with which libxdp's own tool shows it.
+	LibxdpVersion chain.LibxdpVersion `json:"libxdpVersion,omitempty"`
+	LibxdpStatus  string              `json:"libxdpStatus,omitempty"`
 }
 
 // ChainMember is a member of a chain as it is shown.
@@ -41,6 +48,11 @@ type ChainMember struct {
 	chain.Member
 	// Position is the member's rank in the running order, from 0.
 	Position int `json:"position"`
+	// Owner is who put it there. A member of libxdp's tools is named by its function.
+	Owner record.Owner `json:"owner"`
+	// ProgramID is the kernel's id of a member that is a program of its own, as those
+	// of libxdp's dispatcher are.
+	ProgramID uint32 `json:"programID,omitempty"`
 }
 
 // List returns the chains of the node by key. It takes no locks: a chain that is
@@ -49,10 +61,61 @@ type ChainMember struct {
 func (n *Node) List() ([]Chain, error) {
 	records, err := n.records()
 	list := make([]Chain, 0, len(records))
+	errs := []error{err}
 	for _, rec := range records {
-		list = append(list, shown(rec))
+		c := shown(rec)
+		if rec.State.Dispatcher == chain.DispatcherLibxdp {
+			if err := n.showSlots(&c, rec); err != nil {
+				errs = append(errs, fmt.Errorf("chain %s: %w", rec.Key, err))
+			}
+		}
+		list = append(list, c)
 	}
-	return list, err
+	return list, errors.Join(errs...)
+}
+
+// showSlots shows what runs in libxdp's dispatcher instead of what is recorded: its
+// tools may have changed it since.
+func (n *Node) showSlots(c *Chain, rec *record.Record) error {
+	tree := n.libxdpTree(rec)
+	c.LibxdpVersion, c.LibxdpStatus = rec.State.LibxdpVersion, libxdpStatus(tree, rec)
+	iface, err := reopen(rec)
+	if iface == nil || err != nil {
+		return err
+	}
+	defer iface.NetNS.Close()
+	found, err := n.findLibxdp(rec, iface)
+	if found == nil || err != nil {
+		return err
+	}
+	defer found.close()
+	c.Members = make([]ChainMember, len(found.slots))
+	for i := range found.slots {
+		c.Members[i] = shownSlot(&found.slots[i], i)
+	}
+	return nil
+}
+
+// shownSlot leaves out of proceedOn what no name stands for, and the verdict that libxdp
+// sets for every member and shows for none.
+func shownSlot(s *slot, position int) ChainMember {
+	m := ChainMember{Member: s.Member, Position: position, ProgramID: s.id, Owner: record.Owner{Kind: record.OwnerLibxdp}}
+	m.ProceedOn = withoutReturn(chain.ActionSetOf(s.ProceedOn.Actions()...))
+	if s.own == nil {
+		m.Name = s.Function
+		return m
+	}
+	m.Owner = s.own.Owner
+	m.ProceedOn |= s.own.ProceedOn & chain.ActionSetOf(chain.DispatcherReturn)
+	return m
+}
+
+// libxdpStatus is the command with which libxdp's own tool shows a chain.
+func libxdpStatus(tree pin.Libxdp, rec *record.Record) string {
+	if rec.NetNS == netdev.CurrentPath {
+		return "xdp-loader status " + rec.Interface
+	}
+	return fmt.Sprintf("LIBXDP_BPFFS=%s nsenter --net=%s xdp-loader status %s", tree.BPFFS(), rec.NetNS, rec.Interface)
 }
 
 // records reads the records of the chains that run, by key.
@@ -86,7 +149,7 @@ func shown(rec *record.Record) Chain {
 		Generation: s.Generation, Owners: s.Owners(), Members: make([]ChainMember, len(s.Members)),
 	}
 	for i, m := range s.Members {
-		c.Members[i] = ChainMember{Member: m.Member, Position: i}
+		c.Members[i] = ChainMember{Member: m.Member, Position: i, Owner: m.Owner, ProgramID: m.ProgramID}
 	}
 	return c
 }

@@ -22,6 +22,10 @@ func (p *plan) sorted() []record.Member {
 	for _, w := range p.members {
 		list = append(list, w.Member)
 	}
+	return sortMembers(list)
+}
+
+func sortMembers(list []record.Member) []record.Member {
 	slices.SortFunc(list, func(a, b record.Member) int { return chain.Compare(a.Member, b.Member) })
 	return list
 }
@@ -35,17 +39,8 @@ func (t *tenure) planWith(a *Attachment, want []wanted) (plan, error) {
 		return plan{}, err
 	}
 	p.members = append(p.members, want...)
-	p.requested = record.Requested{Mode: a.Mode, Attach: a.Attach, Dispatcher: a.Dispatcher}
-	p.counters = a.Counters
-	members := make([]chain.Member, 0, len(p.members))
-	for _, w := range p.members {
-		members = append(members, w.Member.Member)
-	}
-	d, _, err := choose(a.Dispatcher)
-	if err != nil {
-		return plan{}, err
-	}
-	return p, chain.CheckMembers(members, d.MaxMembers())
+	p.requested, p.counters = a.requested(), a.Counters
+	return p, nil
 }
 
 // planWithout is the chain that runs, without what belongs to the owner. Its
@@ -75,10 +70,11 @@ func (t *tenure) has(p plan) (bool, error) {
 	if s == nil {
 		return false, nil
 	}
-	planned := record.State{Requested: p.requested, Counters: p.counters, Members: p.sorted()}
-	running := record.State{Requested: s.Requested, Counters: s.Counters, Members: slices.Clone(s.Members)}
+	counters := p.counters && s.Dispatcher != chain.DispatcherLibxdp
+	planned := record.State{Requested: p.requested, Counters: counters, Members: p.sorted()}
+	running := record.State{Requested: s.Requested, Counters: s.Counters, Members: sortMembers(slices.Clone(s.Members))}
 	for i := range running.Members {
-		running.Members[i].Pins = nil
+		running.Members[i].Pins, running.Members[i].ProgramID = nil, 0
 	}
 	if !sameJSON(planned, running) {
 		return false, nil

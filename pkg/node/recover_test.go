@@ -59,12 +59,17 @@ func (p *pod) changeUntil(t *testing.T, n *Node, until step, list []chain.Progra
 	}
 	plan, err := tn.planWith(&a, wants[chain.PodSide])
 	fatal(err)
-	next, err := tn.next(plan)
+	found, err := n.findLibxdp(tn.rec, tn.iface)
+	fatal(err)
+	defer found.close()
+	c, err := tn.chooseFor(plan.requested, found)
+	fatal(err)
+	next, err := tn.next(plan, c, found)
 	fatal(err)
 	given, err := tn.givenMaps(t.Context(), plan)
 	fatal(err)
 	defer given.close()
-	built, err := tn.build(t.Context(), plan, next, given)
+	built, err := tn.build(t.Context(), plan, c, next, given, found)
 	fatal(err)
 	defer built.Close()
 	fatal(tn.describe(built, next))
@@ -73,11 +78,11 @@ func (p *pod) changeUntil(t *testing.T, n *Node, until step, list []chain.Progra
 	if until == diesAfterRecord {
 		return
 	}
-	fatal(tn.lock.Stage(next.Generation, built.Counters, built.Maps, nil))
 	if until == diesAfterStage {
+		fatal(tn.lock.Stage(next.Generation, built.Counters, built.Maps, ownLinks(built, next)))
 		return
 	}
-	fatal(tn.swap(t.Context(), built, next))
+	fatal(tn.stageAndSwap(t.Context(), built, next, found))
 	if until == diesAfterSwap {
 		return
 	}

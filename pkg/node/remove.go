@@ -55,10 +55,21 @@ func (n *Node) leave(ctx context.Context, key chain.Key, owner record.Owner) err
 
 func (t *tenure) leave(ctx context.Context, owner record.Owner) error {
 	if t.rec == nil {
-		return t.leaveUnrecorded(owner)
+		return t.leaveUnrecorded(ctx, owner)
 	}
-	if t.rec.State == nil || t.iface == nil || onlyOwner(t.rec.State.Owners(), owner) {
-		return t.remove()
+	return t.retry(ctx, func() error { return t.leaveRecorded(ctx, owner) })
+}
+
+func (t *tenure) leaveRecorded(ctx context.Context, owner record.Owner) error {
+	if t.rec.State == nil || t.iface == nil {
+		return t.remove(ctx)
+	}
+	shared, err := t.sharedWithLibxdp()
+	if err != nil {
+		return err
+	}
+	if onlyOwner(t.rec.State.Owners(), owner) && !shared {
+		return t.remove(ctx)
 	}
 	if !hasOwner(t.rec, owner) {
 		return nil
@@ -67,7 +78,7 @@ func (t *tenure) leave(ctx context.Context, owner record.Owner) error {
 	if err == nil {
 		err = t.change(ctx, p)
 	}
-	if err == nil || ctx.Err() != nil {
+	if err == nil || ctx.Err() != nil || errors.As(err, new(racedError)) {
 		return err
 	}
 	// The others' members cannot be built again, and no retry will mend that. The
@@ -77,10 +88,28 @@ func (t *tenure) leave(ctx context.Context, owner record.Owner) error {
 	return t.bequeath(owner)
 }
 
-// bequeath gives an owner's members to one of the others.
+// sharedWithLibxdp tells whether members of libxdp's tools are in the chain, which are
+// theirs to take off.
+func (t *tenure) sharedWithLibxdp() (bool, error) {
+	if !t.hasLibxdp() {
+		return false, nil
+	}
+	found, err := t.node.findLibxdp(t.rec, t.iface)
+	if err != nil {
+		return false, err
+	}
+	defer found.close()
+	return len(found.others()) > 0, nil
+}
+
+// bequeath gives an owner's members to one of the others. Where those are libxdp's
+// tools, the record keeps the owner: the members go with the interface.
 func (t *tenure) bequeath(owner record.Owner) error {
 	members := t.rec.State.Members
 	heir := slices.IndexFunc(members, func(m record.Member) bool { return !m.Owner.Same(owner) })
+	if heir < 0 {
+		return nil
+	}
 	for i, m := range members {
 		if m.Owner.Same(owner) {
 			members[i].Owner = members[heir].Owner
@@ -92,12 +121,12 @@ func (t *tenure) bequeath(owner record.Owner) error {
 // leaveUnrecorded deals with a chain that has no record: none was written yet, it
 // was the last thing to go, or it was broken. In the last case the attachments
 // tell whether somebody else needs the chain.
-func (t *tenure) leaveUnrecorded(owner record.Owner) error {
+func (t *tenure) leaveUnrecorded(ctx context.Context, owner record.Owner) error {
 	claimed, err := t.node.claimed(t.lock.Key(), owner)
 	if err != nil || claimed {
 		return err
 	}
-	return t.remove()
+	return t.remove(ctx)
 }
 
 func onlyOwner(owners []record.Owner, owner record.Owner) bool {

@@ -80,6 +80,8 @@ func (n *Node) statsOf(rec *record.Record) (ChainStats, error) {
 			}
 			sums.add(counts)
 		}
+	} else if rec.State.Dispatcher == chain.DispatcherLibxdp {
+		s.Reason = "not known: libxdp's protocol leaves its dispatcher no room for counters"
 	} else {
 		s.Reason = `counters are off for this chain ("counters": false)`
 	}

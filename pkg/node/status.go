@@ -10,9 +10,9 @@ import (
 
 	"github.com/cilium/ebpf"
 
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
 // examplePod stands for the pods to come: addresses of the documentation ranges
@@ -35,22 +35,19 @@ func (n *Node) Status(ctx context.Context, a Attachment) error {
 	if err != nil {
 		return err
 	}
-	d, _, err := choose(a.Dispatcher)
-	if err != nil {
-		return err
-	}
 	for _, list := range wants {
-		if err := tryBuild(ctx, d, list, dispatcher.Options{Counters: a.Counters}); err != nil {
+		if err := n.tryBuild(ctx, a.requested(), list, dispatcher.Options{Counters: a.Counters}); err != nil {
 			return err
 		}
 	}
 	return n.storeObjects(wants)
 }
 
-// tryBuild builds a chain and lets it go.
-func tryBuild(ctx context.Context, d dispatcher.Dispatcher, list []wanted, opts dispatcher.Options) error {
+// tryBuild builds a chain as an interface that carries none would get it, and lets it
+// go.
+func (n *Node) tryBuild(ctx context.Context, asked record.Requested, list []wanted, opts dispatcher.Options) error {
+	p := plan{members: list}
 	members := make([]dispatcher.Member, 0, len(list))
-	plain := make([]chain.Member, 0, len(list))
 	for _, w := range list {
 		pinned, err := pinnedMaps(&w)
 		if err != nil {
@@ -58,12 +55,26 @@ func tryBuild(ctx context.Context, d dispatcher.Dispatcher, list []wanted, opts 
 		}
 		defer closeMaps(pinned)
 		members = append(members, dispatcher.Member{Member: w.Member.Member, Spec: w.program.Spec, Maps: pinned})
-		plain = append(plain, w.Member.Member)
 	}
-	if err := chain.CheckMembers(plain, d.MaxMembers()); err != nil {
+	c, err := n.choose(asked)
+	if err != nil {
 		return err
 	}
-	built, err := d.Build(ctx, members, opts)
+	err = build(ctx, &p, c, members, opts)
+	if err == nil {
+		return nil
+	}
+	if c, err = n.fallBack(asked, err); err != nil {
+		return err
+	}
+	return build(ctx, &p, c, members, opts)
+}
+
+func build(ctx context.Context, p *plan, c choice, members []dispatcher.Member, opts dispatcher.Options) error {
+	if err := checkCount(p, c, nil); err != nil {
+		return err
+	}
+	built, err := c.Build(ctx, members, opts)
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func (n *Node) sweep(ctx context.Context, key chain.Key) error {
 		return err
 	}
 	owners := t.owners()
-	if err := t.remove(); err != nil {
+	if err := t.remove(ctx); err != nil {
 		return err
 	}
 	return n.forgetDead(ctx, owners)
@@ -91,7 +91,21 @@ func (t *tenure) dead() (bool, error) {
 	if alive || err != nil {
 		return false, err
 	}
-	return t.rec == nil || t.rec.State == nil || t.iface == nil, nil
+	if t.rec == nil || t.rec.State == nil || t.iface == nil {
+		return true, nil
+	}
+	return t.leftToLibxdp()
+}
+
+// leftToLibxdp tells whether our members have left a libxdp chain, and libxdp's tools
+// have taken theirs off since.
+func (t *tenure) leftToLibxdp() (bool, error) {
+	if t.hasMembers() || !t.hasLibxdp() {
+		return false, nil
+	}
+	found, err := t.node.findLibxdp(t.rec, t.iface)
+	found.close()
+	return found == nil, err
 }
 
 func (t *tenure) owners() []record.Owner {

@@ -118,12 +118,12 @@ func (t *tenure) recover(ctx context.Context) error {
 		return err
 	}
 	if runs {
-		return t.commit(*t.rec.Pending)
+		return t.commit(ctx, *t.rec.Pending)
 	}
 	if err := t.awaitDetached(ctx, t.rec.Pending.ProgramID); err != nil {
 		return err
 	}
-	return t.drop()
+	return t.drop(ctx)
 }
 
 // generation is that of the chain which runs, 0 before the first.
@@ -142,7 +142,21 @@ func (t *tenure) runs(s *record.State) (bool, error) {
 		return t.linkRuns(ebpf.ProgramID(s.ProgramID))
 	}
 	attached, err := t.attached()
-	return attached.ProgramID == ebpf.ProgramID(s.ProgramID), err
+	if err != nil || attached.ProgramID == ebpf.ProgramID(s.ProgramID) || s.Dispatcher != chain.DispatcherLibxdp {
+		return err == nil && attached.ProgramID == ebpf.ProgramID(s.ProgramID), err
+	}
+	return t.pendingWentOn()
+}
+
+// pendingWentOn tells whether libxdp's tools made what is on the interface out of the
+// pending generation, and not of the one before: which of the two it has more of.
+func (t *tenure) pendingWentOn() (bool, error) {
+	found, err := t.node.findLibxdp(t.rec, t.iface)
+	if err != nil || !found.hasOwn() {
+		return false, err
+	}
+	defer found.close()
+	return found.distance(t.rec.Pending) < found.distance(t.rec.State), nil
 }
 
 func (t *tenure) linkRuns(id ebpf.ProgramID) (bool, error) {
@@ -192,7 +206,13 @@ func (t *tenure) awaitDetached(ctx context.Context, id uint32) error {
 
 // drop forgets the pending generation. A death between its steps leaves a
 // staging folder, or a record without a chain; the next tenure goes on from there.
-func (t *tenure) drop() error {
+func (t *tenure) drop(ctx context.Context) error {
+	if t.rec.Pending.Dispatcher == chain.DispatcherLibxdp {
+		// Dies after it: the generation is still pending, and dropped again.
+		if err := t.unpin(ctx, t.rec.Pending.ProgramID); err != nil {
+			return err
+		}
+	}
 	t.rec.Pending = nil
 	if err := t.node.Records.Save(t.lock, t.rec); err != nil {
 		return err
@@ -203,9 +223,14 @@ func (t *tenure) drop() error {
 // remove takes the chain off its interface and everything of it away. A death on
 // the way leaves the record until the program is detached and its pins are gone,
 // and a folder without a record after that, which a sweep removes.
-func (t *tenure) remove() error {
+func (t *tenure) remove(ctx context.Context) error {
 	if err := t.detach(); err != nil {
 		return err
+	}
+	if t.rec != nil {
+		if err := t.unpinAll(ctx); err != nil {
+			return err
+		}
 	}
 	if err := t.lock.Clear(); err != nil {
 		return err
@@ -221,6 +246,9 @@ func (t *tenure) remove() error {
 // and the next ADD would meet it. A death right after it leaves a chain that is
 // recorded and does not run, which the next tenure removes or puts back.
 func (t *tenure) detach() error {
+	if t.hasLibxdp() {
+		return t.detachLibxdp()
+	}
 	l, err := t.lock.OpenLink()
 	if errors.Is(err, fs.ErrNotExist) {
 		return t.detachNetlink()
