@@ -20,15 +20,16 @@ import (
 type conf struct {
 	cniFields
 
-	Side       chain.Side       `json:"side"`
-	Mode       chain.Mode       `json:"mode"`
-	Dispatcher chain.Dispatcher `json:"dispatcher"`
-	Attach     chain.Attach     `json:"attach"`
-	Counters   bool             `json:"counters"`
-	Programs   []chain.Program  `json:"programs"`
-	Namespaces namespaces       `json:"namespaces"`
-	LogFile    string           `json:"logFile"`
-	LogLevel   level            `json:"logLevel"`
+	Side          chain.Side          `json:"side"`
+	Mode          chain.Mode          `json:"mode"`
+	Dispatcher    chain.Dispatcher    `json:"dispatcher"`
+	LibxdpVersion chain.LibxdpVersion `json:"libxdpVersion"`
+	Attach        chain.Attach        `json:"attach"`
+	Counters      bool                `json:"counters"`
+	Programs      []chain.Program     `json:"programs"`
+	Namespaces    namespaces          `json:"namespaces"`
+	LogFile       string              `json:"logFile"`
+	LogLevel      level               `json:"logLevel"`
 }
 
 // cniFields are the fields that the CNI specification and its runtimes put into
@@ -88,8 +89,17 @@ func (c *conf) faults() []string {
 	var faults []string
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 
-	if c.Dispatcher == chain.DispatcherLibxdp {
-		fault(`dispatcher: "libxdp" is not in this version of xdp-chain; use "auto" or "linked"`)
+	if c.Dispatcher == chain.DispatcherLibxdp && c.Attach == chain.AttachLink {
+		fault(`attach: "link" does not go with dispatcher "libxdp", whose protocol is netlink's; use "auto" or "netlink"`)
+	}
+	if c.Dispatcher == chain.DispatcherLibxdp && c.Mode == chain.ModeOffload {
+		fault(`mode: "offload" does not go with dispatcher "libxdp": hardware runs no extension programs; use "auto", "native" or "generic"`)
+	}
+	if c.LibxdpVersion != chain.LibxdpVersionAuto && c.Dispatcher == chain.DispatcherLinked {
+		fault(`libxdpVersion: it says nothing about dispatcher "linked"; leave it out, or use dispatcher "libxdp" or "auto"`)
+	}
+	if c.LibxdpVersion == chain.LibxdpV1 {
+		fault("libxdpVersion: version 1 is only read, where it is found on an interface; use 2 or 3")
 	}
 	for i := range c.Programs {
 		faults = append(faults, programFaults(fmt.Sprintf("programs[%d]", i), &c.Programs[i])...)

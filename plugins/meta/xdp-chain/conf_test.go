@@ -131,7 +131,12 @@ func TestConfFaults(t *testing.T) {
 		{`{"annotations": {"allow": []}}`, "annotations: programs from pod annotations are not in this version"},
 		{`{"programs": [{"name": "a", "image": "r/a@sha256:0"}]}`, "programs[0].image: programs from OCI images are not in this version"},
 		{`{"programs": [{"name": "a", "object": "/a.o", "image": "r/a@sha256:0"}]}`, "programs[0].image: programs from OCI images are not in this version"},
-		{`{"dispatcher": "libxdp"}`, `dispatcher: "libxdp" is not in this version`},
+		{`{"dispatcher": "libxdp", "attach": "link"}`, `attach: "link" does not go with dispatcher "libxdp"`},
+		{`{"dispatcher": "libxdp", "mode": "offload"}`, `mode: "offload" does not go with dispatcher "libxdp"`},
+		{`{"dispatcher": "linked", "libxdpVersion": 3}`, `libxdpVersion: it says nothing about dispatcher "linked"`},
+		{`{"libxdpVersion": 1}`, "libxdpVersion: version 1 is only read"},
+		{`{"libxdpVersion": 4}`, "libxdpVersion: invalid value: version 4 of libxdp's protocol; use 2 or 3"},
+		{`{"libxdpVersion": "2"}`, "libxdpVersion: invalid value: version \"2\" of libxdp's protocol; use 2 or 3"},
 
 		// Fields given twice.
 		{`{"side": "pod", "side": "host"}`, "side: the field is there twice"},

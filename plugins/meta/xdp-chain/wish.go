@@ -71,7 +71,7 @@ func parseWish(args *skel.CmdArgs) (*wish, error) {
 func (c *conf) attachment() node.Attachment {
 	return node.Attachment{
 		Network: c.Name,
-		Side:    c.Side, Mode: c.Mode, Attach: c.Attach, Dispatcher: c.Dispatcher,
+		Side:    c.Side, Mode: c.Mode, Attach: c.Attach, Dispatcher: c.Dispatcher, LibxdpVersion: c.LibxdpVersion,
 		Counters: c.Counters,
 		Programs: c.Programs,
 	}
