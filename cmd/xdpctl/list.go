@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xdp-chain/xdp-chain/pkg/node"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
 func listCommand() *cobra.Command {
@@ -70,10 +71,18 @@ func memberLines(chains []node.Chain) []string {
 	return alignedLines(func(w io.Writer) {
 		for _, c := range chains {
 			for _, m := range c.Members {
-				fmt.Fprintf(w, "  %d\t%s\tproceeds on %s\n", m.Priority, m.Name, m.ProceedOn)
+				fmt.Fprintf(w, "  %d\t%s\tproceeds on %s%s\n", m.Priority, m.Name, m.ProceedOn, whose(m))
 			}
 		}
 	})
+}
+
+// whose tells members that are not ours from those that are.
+func whose(m node.ChainMember) string {
+	if m.Owner.Kind == record.OwnerLibxdp {
+		return fmt.Sprintf(" (of libxdp's tools, program %d)", m.ProgramID)
+	}
+	return ""
 }
 
 // reasonLines says why a chain is not what its network would rather have.
@@ -84,6 +93,9 @@ func reasonLines(c node.Chain) string {
 	}
 	if c.DispatcherReason != "" {
 		lines += fmt.Sprintf("  dispatcher %s: %s\n", c.Dispatcher, c.DispatcherReason)
+	}
+	if c.LibxdpStatus != "" {
+		lines += fmt.Sprintf("  with libxdp's tools: %s\n", c.LibxdpStatus)
 	}
 	return lines
 }
