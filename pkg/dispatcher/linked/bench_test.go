@@ -5,11 +5,13 @@ package linked
 import (
 	"context"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/cilium/ebpf"
 
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/chaintest"
 )
 
 // counting makes n members that each count a packet in a map of their own.
@@ -17,7 +19,7 @@ func counting(t testing.TB, n int) []dispatcher.Member {
 	t.Helper()
 	var members []dispatcher.Member
 	for i := range n {
-		members = append(members, object(t, "count.o", "count", fmt.Sprintf("count-%d", i), i))
+		members = append(members, chaintest.Object(t, "count.o", "count", fmt.Sprintf("count-%d", i), i))
 	}
 	return members
 }
@@ -26,14 +28,18 @@ func counting(t testing.TB, n int) []dispatcher.Member {
 func BenchmarkPacket(b *testing.B) {
 	packets := func(b *testing.B, p *ebpf.Program) {
 		b.Helper()
-		_, perPacket, err := p.Benchmark(frame(), b.N, nil)
+		_, perPacket, err := p.Benchmark(chaintest.Frame(), b.N, nil)
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(perPacket.Nanoseconds()), "ns/packet")
 	}
 	b.Run("one function of 10", func(b *testing.B) {
-		m := object(b, "ten.o", "ten", "ten", 0)
+		content, err := os.ReadFile("testdata/ten.o")
+		if err != nil {
+			b.Fatal(err)
+		}
+		m := chaintest.ObjectOf(b, content, "ten", "ten", 0)
 		c, err := ebpf.NewCollection(m.Spec)
 		if err != nil {
 			b.Fatal(err)

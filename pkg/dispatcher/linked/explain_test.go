@@ -3,53 +3,21 @@
 package linked
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf/asm"
-	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
-	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/load"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/chaintest"
 )
-
-// A refused member is named, wherever it stands, with what the verifier says.
-func TestRefused(t *testing.T) {
-	for position := range 3 {
-		t.Run(fmt.Sprint("at ", position), func(t *testing.T) {
-			members := []dispatcher.Member{
-				globals(t, "good", 0, chain.Pass, 1), globals(t, "good-too", 1, chain.Pass, 1), globals(t, "good-as-well", 2, chain.Pass, 1),
-			}
-			members[position] = object(t, "refused.o", "refused", "bad", position)
-			err := buildError(t, dispatcher.Options{Counters: true}, members...)
-			var refused *dispatcher.RefusedError
-			if !errors.As(err, &refused) || !errors.Is(err, dispatcher.ErrRefused) || !errors.Is(err, unix.EACCES) {
-				t.Fatalf("got %v", err)
-			}
-			if refused.Member != "bad" {
-				t.Errorf("blamed %q", refused.Member)
-			}
-			log := strings.Join(refused.Log, "\n")
-			for _, says := range []string{"return *(__u8 *)(long)ctx->data;", "invalid access to packet"} {
-				if !strings.Contains(log, says) {
-					t.Errorf("the log does not say %q:\n%s", says, log)
-				}
-			}
-			if strings.Contains(log, "processed ") || len(refused.Log) > load.TellingLines {
-				t.Errorf("the log holds what tells nothing:\n%s", log)
-			}
-		})
-	}
-}
 
 // deep makes a member with a stack frame of so many bytes.
 func deep(name string, bytes int16) dispatcher.Member {
-	return program(name, 0, chain.DefaultProceedOn, asm.StoreImm(asm.RFP, -bytes, 0, asm.Word), asm.Mov.Imm(asm.R0, 2), asm.Return())
+	return chaintest.Program(name, 0, chain.DefaultProceedOn, asm.StoreImm(asm.RFP, -bytes, 0, asm.Word), asm.Mov.Imm(asm.R0, 2), asm.Return())
 }
 
 func TestStack(t *testing.T) {
@@ -80,34 +48,11 @@ func TestTogether(t *testing.T) {
 			}
 			insns = append(insns, asm.Return())
 		}
-		members = append(members, program(fmt.Sprint("m", i), i, chain.DefaultProceedOn, insns...))
+		members = append(members, chaintest.Program(fmt.Sprint("m", i), i, chain.DefaultProceedOn, insns...))
 	}
 	build(t, dispatcher.Options{}, members[:51]...)
 	err := buildError(t, dispatcher.Options{}, members[:52]...)
 	if !errors.Is(err, dispatcher.ErrNotLinkable) || errors.Is(err, dispatcher.ErrRefused) || !strings.Contains(err.Error(), "too many subprograms") {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestNotPermitted(t *testing.T) {
-	done := make(chan error)
-	go func() {
-		// Never unlocked: the thread ends with the goroutine, and its capabilities
-		// with it.
-		runtime.LockOSThread()
-		var none [2]unix.CapUserData // version 3 has two halves
-		if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err != nil {
-			done <- err
-			return
-		}
-		_, err := New().Build(context.Background(), []dispatcher.Member{returning("a", 0, 2)}, dispatcher.Options{})
-		done <- err
-	}()
-	err := <-done
-	if !errors.Is(err, dispatcher.ErrNotPermitted) || errors.Is(err, dispatcher.ErrRefused) {
-		t.Errorf("got %v", err)
-	}
-	if !strings.Contains(err.Error(), "CAP_BPF") {
-		t.Errorf("the error does not say what is needed: %v", err)
 	}
 }

@@ -2,10 +2,5 @@
 
 package linked
 
-// Objects for the tests, and what the benchmarks compare.
-//go:generate ../../../bpf/compile.sh testdata/calls.c testdata/calls.o
-//go:generate ../../../bpf/compile.sh testdata/count.c testdata/count.o
-//go:generate ../../../bpf/compile.sh testdata/globals.c testdata/globals.o
-//go:generate ../../../bpf/compile.sh testdata/kernel.c testdata/kernel.o
-//go:generate ../../../bpf/compile.sh testdata/refused.c testdata/refused.o
+// What the benchmarks compare a chain with.
 //go:generate ../../../bpf/compile.sh testdata/ten.c testdata/ten.o
