@@ -13,6 +13,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
@@ -56,7 +57,8 @@ func (p *Pod) Inside(t *testing.T, f func(*netlink.Handle) error) {
 		t.Fatal(err)
 	}
 	defer ns.Close()
-	handle, err := netlink.NewHandleAt(ns)
+	// Without a family it wants all of them, and a kernel need not have XFRM.
+	handle, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package libxdp
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/internal/plugintest"
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
+)
+
+// marked is struct marked of testdata/mark.c.
+type marked struct {
+	Destination, Source [6]byte
+	Protocol            uint16
+	Count               uint8
+	Verdicts            [maxMembers]uint8
+	Signatures          [maxMembers]uint8
+}
+
+const (
+	maxMembers = 16
+
+	protocolMarked = 0x88b5 // ETH_P_MARKED
+	protocolOther  = 0x88b6 // local experimental EtherType 2: no member of ours looks at it
+)
+
+// XDP's verdicts, enum xdp_action of linux/bpf.h.
+const (
+	aborted = 0
+	drop    = 1
+	pass    = 2
+)
+
+// verdicts tells members, by the letter they sign with, what to return; those who
+// are not named return XDP_PASS.
+type verdicts map[string]uint8
+
+var frameCount atomic.Uint64
+
+// newFrame makes a frame that differs from all others.
+func newFrame(protocol uint16, v verdicts) marked {
+	m := marked{Destination: [6]byte{2, 0, 0, 0, 0, 2}, Protocol: protocol}
+	binary.BigEndian.PutUint32(m.Source[2:], uint32(frameCount.Add(1)))
+	for i := range m.Verdicts {
+		m.Verdicts[i] = pass
+	}
+	for letter, verdict := range v {
+		m.Verdicts[letter[0]-'a'] = verdict
+	}
+	return m
+}
+
+func (m *marked) bytes(t *testing.T) []byte {
+	t.Helper()
+	frame, err := binary.Append(nil, binary.BigEndian, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return frame
+}
+
+// wantTrace sends a frame to the pod and fails the test unless the members of these
+// letters, and no other, sign it in this order. "-" is a frame that does not arrive.
+func wantTrace(t *testing.T, p *plugintest.Pod, v verdicts, want string) {
+	t.Helper()
+	got := "-"
+	arrived := arrive(t, p, newFrame(protocolMarked, v))
+	if arrived != nil {
+		got = string(arrived.Signatures[:arrived.Count])
+	}
+	if got != want {
+		t.Errorf("members that signed, with verdicts %v: %q, want %q", v, got, want)
+	}
+}
+
+// arrive sends the frame to the pod and returns what arrives of it: nil if nothing
+// does. That shows when a frame sent after it, which no member drops, is there.
+func arrive(t *testing.T, p *plugintest.Pod, sent marked) *marked {
+	t.Helper()
+	fd := tap(t, p)
+	defer unix.Close(fd)
+	last := newFrame(protocolOther, nil)
+	testenv.Send(t, "", p.Host, sent.bytes(t), last.bytes(t))
+	for {
+		got := receive(t, fd)
+		switch got.Source {
+		case sent.Source:
+			return &got
+		case last.Source:
+			return nil
+		}
+	}
+}
+
+// tap opens a packet socket on the pod's end: it is given what the chain lets
+// through.
+func tap(t *testing.T, p *plugintest.Pod) int {
+	t.Helper()
+	var fd int
+	testenv.InNetNS(t, p.NetNS, func() error {
+		iface, err := net.InterfaceByName(p.Ifname)
+		if err != nil {
+			return err
+		}
+		// Protocol 0 until it is bound: nothing of other interfaces.
+		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
+			return err
+		}
+		const all = uint16(unix.ETH_P_ALL<<8 | unix.ETH_P_ALL>>8) // big endian
+		return errors.Join(
+			unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5}),
+			unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: iface.Index}))
+	})
+	return fd
+}
+
+// receive returns the next frame of a tap; too short a frame is none of the tests'.
+func receive(t *testing.T, fd int) (m marked) {
+	t.Helper()
+	buffer := make([]byte, 2048)
+	for {
+		n, _, err := unix.Recvfrom(fd, buffer, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			t.Fatalf("no frame arrives in the pod, not even one that no member drops: %v", err)
+		}
+		if _, err := binary.Decode(buffer[:n], binary.BigEndian, &m); err == nil {
+			return m
+		}
+	}
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package libxdp
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xdp-chain/xdp-chain/internal/plugintest"
+)
+
+// tools are libxdp's tools as an operator runs them for one interface.
+type tools struct {
+	netns  string // path; "": the host's
+	ifname string
+	bpffs  string // LIBXDP_BPFFS; "": libxdp's plain tree
+}
+
+// plainTree is where libxdp's tools keep their pins if nobody tells them otherwise.
+const plainTree = "/sys/fs/bpf/xdp"
+
+// podTools are the tools for the pod's end, in the plain tree.
+func podTools(p *plugintest.Pod) tools { return tools{netns: p.NetNS, ifname: p.Ifname} }
+
+// chainTools are the tools for the pod's end, in the tree of the pod's chain.
+func chainTools(t *testing.T, p *plugintest.Pod) tools {
+	t.Helper()
+	cookie, _, _ := strings.Cut(p.ChainOn(t, "pod").Key, "-")
+	x := podTools(p)
+	x.bpffs = filepath.Join("/sys/fs/bpf/xdp-chain/netns", cookie)
+	return x
+}
+
+// patience is how long a tool may take. One that takes longer waits for a lock that
+// nobody gives back.
+const patience = time.Minute
+
+// command prepares a tool; the caller cancels the context.
+func (x tools) command(ctx context.Context, tool string, args ...string) *exec.Cmd {
+	argv := append([]string{tool}, args...)
+	if x.netns != "" {
+		argv = append([]string{"nsenter", "--net=" + x.netns}, argv...)
+	}
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = os.Environ()
+	if x.bpffs != "" {
+		cmd.Env = append(cmd.Env, "LIBXDP_BPFFS="+x.bpffs)
+	}
+	return cmd
+}
+
+// try runs a tool and returns what it printed.
+func (x tools) try(tool string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	out, err := x.command(ctx, tool, args...).CombinedOutput()
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		err = fmt.Errorf("%s %s: %w: %s", tool, strings.Join(args, " "), err, out)
+	}
+	return string(out), err
+}
+
+// run runs a tool, which must succeed.
+func (x tools) run(t *testing.T, tool string, args ...string) string {
+	t.Helper()
+	out, err := x.try(tool, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// refuse runs a tool, which must fail, and returns what it printed.
+func (x tools) refuse(t *testing.T, tool string, args ...string) string {
+	t.Helper()
+	out, err := x.try(tool, args...)
+	if err == nil {
+		t.Fatalf("%s %s succeeded", tool, strings.Join(args, " "))
+	}
+	return out
+}
+
+// load has xdp-loader load the member of testdata/mark.c that signs with the letter.
+func (x tools) load(t *testing.T, letter string, priority int) {
+	t.Helper()
+	if err := x.tryLoad(letter, priority); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (x tools) tryLoad(letter string, priority int) error {
+	_, err := x.try("xdp-loader", "load", x.ifname, "testdata/mark.o", "-n", "mark_"+letter, "-P", fmt.Sprint(priority))
+	return err
+}
+
+// unload has xdp-loader unload the member of that name.
+func (x tools) unload(t *testing.T, function string) {
+	t.Helper()
+	for _, m := range x.status(t).members {
+		if m.name == function {
+			x.run(t, "xdp-loader", "unload", x.ifname, "-i", fmt.Sprint(m.id))
+			return
+		}
+	}
+	t.Fatalf("xdp-loader shows no %s", function)
+}
+
+// unloadAll has xdp-loader unload everything.
+func (x tools) unloadAll(t *testing.T) {
+	t.Helper()
+	x.run(t, "xdp-loader", "unload", x.ifname, "--all")
+}
+
+// status returns what xdp-loader shows of the interface.
+func (x tools) status(t *testing.T) status {
+	t.Helper()
+	return statusOf(t, x.run(t, "xdp-loader", "status", x.ifname))
+}
