@@ -3,13 +3,11 @@
 package pin_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,38 +16,49 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/internal/crashtest"
-	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
 
-// startFlock starts a process that is none of ours and locks a folder as libxdp's
-// tools do: it opens the folder, makes an exclusive flock, and keeps it until it is
-// killed.
-func startFlock(t *testing.T, folder string) *exec.Cmd {
+// flockLikeLibxdp takes libxdp's lock by the calls that libxdp makes, and returns
+// what holds it.
+func flockLikeLibxdp(folder string, how int) (*os.File, error) {
+	dir, err := os.OpenFile(folder, unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(dir.Fd()), how); err != nil {
+		dir.Close()
+		return nil, err
+	}
+	return dir, nil
+}
+
+// holdLikeLibxdp keeps libxdp's lock on a folder until it is killed.
+func holdLikeLibxdp() error {
+	dir, err := flockLikeLibxdp(os.Getenv("FOLDER"), unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer dir.Close() // never: it keeps the lock
+	fmt.Println("locked")
+	select {}
+}
+
+// checkFree looks whether a tool of libxdp's would get the lock on a folder at once.
+func checkFree(t *testing.T, folder string, want bool) {
 	t.Helper()
-	path, err := exec.LookPath("flock")
-	if err != nil {
-		testenv.Skip(t, "there is no flock(1) of util-linux")
-	}
-	// Without a child of its own: that would have the lock too, and outlive it.
-	cmd := exec.Command(path, "--exclusive", "--no-fork", folder, "sh", "-c", "echo locked && exec sleep 60")
-	out, err := cmd.StdoutPipe()
+	dir, err := flockLikeLibxdp(folder, unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
+		dir.Close()
+	} else if !errors.Is(err, unix.EWOULDBLOCK) {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have been killed by the test
-		_ = cmd.Wait()
-	})
-	if line, err := bufio.NewReader(out).ReadString('\n'); line != "locked\n" {
-		t.Fatalf("flock says %q, %v", line, err)
+	if free := err == nil; free != want {
+		t.Errorf("%s is free for libxdp: %t; want %t", folder, free, want)
 	}
-	return cmd
 }
 
 // keepTree makes a tree with something pinned in it.
@@ -67,7 +76,7 @@ func TestLibxdpLockedErrorNamesTheHolder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			keepTree(t, x)
 			folder := filepath.Join(x.BPFFS(), "xdp")
-			holder := startFlock(t, folder)
+			holder := startHolder(t, "hold-libxdp", "FOLDER="+folder)
 			defer holder.Process.Kill()
 			for call, lock := range map[string]func(context.Context) (*pin.LibxdpLocked, error){"Lock": x.Lock, "LockExisting": x.LockExisting} {
 				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -77,37 +86,29 @@ func TestLibxdpLockedErrorNamesTheHolder(t *testing.T) {
 				if !errors.As(err, &locked) || !errors.Is(err, pin.ErrLocked) || !errors.Is(err, context.DeadlineExceeded) {
 					t.Fatalf("%s: %v; want a LockedError", call, err)
 				}
-				if locked.HolderPID != holder.Process.Pid || locked.HolderName != "sleep" || !strings.Contains(err.Error(), folder) {
-					t.Errorf("%s: %v; want %s to be held by %d, sleep", call, err, folder, holder.Process.Pid)
+				if locked.HolderPID != holder.Process.Pid || !strings.Contains(err.Error(), folder) {
+					t.Errorf("%s: %v; want %s to be held by %d", call, err, folder, holder.Process.Pid)
 				}
 			}
 		})
 	}
 }
 
-// TestLibxdpToolsWaitForUs has the lock seen by a process that locks as libxdp's
-// tools do.
-func TestLibxdpToolsWaitForUs(t *testing.T) {
+func TestLibxdpWaitsForUs(t *testing.T) {
 	ensure(t)
 	for name, x := range map[string]pin.Libxdp{"pod": podTree, "host": tree.HostLibxdp()} {
 		t.Run(name, func(t *testing.T) {
 			keepTree(t, x)
-			tool := func() error {
-				return exec.Command("flock", "--exclusive", "--nonblock", filepath.Join(x.BPFFS(), "xdp"), "true").Run()
-			}
+			folder := filepath.Join(x.BPFFS(), "xdp")
 			l, err := x.Lock(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			if tool() == nil {
-				t.Error("a tool got the lock that we hold")
-			}
+			checkFree(t, folder, false)
 			if err := l.Unlock(); err != nil {
 				t.Fatal(err)
 			}
-			if err := tool(); err != nil {
-				t.Errorf("a tool does not get the lock after Unlock: %v", err)
-			}
+			checkFree(t, folder, true)
 		})
 	}
 }
@@ -115,7 +116,7 @@ func TestLibxdpToolsWaitForUs(t *testing.T) {
 func TestKilledToolFreesTheLock(t *testing.T) {
 	ensure(t)
 	keepTree(t, podTree)
-	holder := startFlock(t, filepath.Join(podTree.BPFFS(), "xdp"))
+	holder := startHolder(t, "hold-libxdp", "FOLDER="+filepath.Join(podTree.BPFFS(), "xdp"))
 	got := make(chan error)
 	go func() {
 		l, err := podTree.Lock(t.Context())
@@ -137,42 +138,33 @@ func TestKilledToolFreesTheLock(t *testing.T) {
 	}
 }
 
-// TestTreeRemovedWhileWaiting has a waiter with the folder open when it goes.
+// waitForRemoved has a waiter with the folder open when the tree goes, and returns
+// what it gets.
+func waitForRemoved(t *testing.T, lock func(context.Context) (*pin.LibxdpLocked, error)) (next *pin.LibxdpLocked, err error) {
+	t.Helper()
+	l := lockLibxdp(t, podTree)
+	var waiter sync.WaitGroup
+	waiter.Go(func() { next, err = lock(t.Context()) })
+	time.Sleep(50 * time.Millisecond)
+	if err := l.Unlock(); err != nil {
+		t.Error(err)
+	}
+	waiter.Wait()
+	return next, err
+}
+
+func TestTreeRemovedWhileWaitingForAnExisting(t *testing.T) {
+	ensure(t)
+	if _, err := waitForRemoved(t, podTree.LockExisting); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v; want fs.ErrNotExist", err)
+	}
+}
+
 func TestTreeRemovedWhileWaiting(t *testing.T) {
 	ensure(t)
-	l := lockLibxdp(t, podTree)
-	got := make(chan *pin.LibxdpLocked)
-	existing := make(chan error)
-	go func() {
-		next, err := podTree.LockExisting(t.Context())
-		if err == nil {
-			err = next.Unlock()
-		}
-		existing <- err
-	}()
-	time.Sleep(50 * time.Millisecond)
-	if err := l.Unlock(); err != nil {
+	next, err := waitForRemoved(t, podTree.Lock)
+	if err != nil {
 		t.Fatal(err)
-	}
-	if err := <-existing; !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("LockExisting: %v; want fs.ErrNotExist", err)
-	}
-
-	l = lockLibxdp(t, podTree)
-	go func() {
-		next, err := podTree.Lock(t.Context())
-		if err != nil {
-			t.Error(err)
-		}
-		got <- next
-	}()
-	time.Sleep(50 * time.Millisecond)
-	if err := l.Unlock(); err != nil {
-		t.Fatal(err)
-	}
-	next := <-got
-	if next == nil {
-		return
 	}
 	// What it holds is what others find, and can be pinned in.
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -283,9 +275,7 @@ func TestPlainTreeThroughALink(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkSlots(t, at.HostLibxdp(), slots)
-	if holder := exec.Command("flock", "--nonblock", filepath.Join(at.Root, "tc"), "true"); holder.Run() == nil {
-		t.Error("the folder that the link leads to is not locked")
-	}
+	checkFree(t, filepath.Join(at.Root, "tc"), false)
 }
 
 // contendForLibxdp takes the lock of one tree time and again, and leaves it now

@@ -35,10 +35,11 @@ func holdLock() error {
 	select {}
 }
 
-// startHolder starts a process that holds the lock of key.
-func startHolder(t *testing.T) *exec.Cmd {
+// startHolder starts a process that takes a lock, by one of the bodies that hold it
+// until they are killed.
+func startHolder(t *testing.T, body string, env ...string) *exec.Cmd {
 	t.Helper()
-	cmd := crashtest.Command("hold")
+	cmd := crashtest.Command(body, env...)
 	cmd.Stdout = nil
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -59,7 +60,7 @@ func startHolder(t *testing.T) *exec.Cmd {
 
 func TestLockedErrorNamesTheHolder(t *testing.T) {
 	ensure(t)
-	holder := startHolder(t)
+	holder := startHolder(t, "hold")
 	defer removeIfThere(t, key, nil)
 	defer holder.Process.Kill()
 
@@ -87,7 +88,7 @@ func TestLockedErrorNamesTheHolder(t *testing.T) {
 
 func TestKilledHolderFreesTheLock(t *testing.T) {
 	ensure(t)
-	holder := startHolder(t)
+	holder := startHolder(t, "hold")
 	got := make(chan *pin.Locked)
 	go func() {
 		l, err := tree.Lock(t.Context(), key)

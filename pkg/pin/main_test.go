@@ -24,18 +24,19 @@ import (
 
 func TestMain(m *testing.M) {
 	crashtest.Child(map[string]func() error{
-		"ensure":     ensureAtRoot,
-		"ensure-not": ensureRefused,
-		"hold":       holdLock,
-		"contend":    contend,
-		"share":      share,
-		"stage":      stageSecond,
-		"settle":     settleSecond,
-		"remove":     removeChain,
-		"dispatch":   pinDispatch,
-		"undispatch": unpinDispatch,
-		"empty":      lockAndUnlock,
-		"libxdp":     contendForLibxdp,
+		"ensure":      ensureAtRoot,
+		"ensure-not":  ensureRefused,
+		"hold":        holdLock,
+		"hold-libxdp": holdLikeLibxdp,
+		"contend":     contend,
+		"share":       share,
+		"stage":       stageSecond,
+		"settle":      settleSecond,
+		"remove":      removeChain,
+		"dispatch":    pinDispatch,
+		"undispatch":  unpinDispatch,
+		"empty":       lockAndUnlock,
+		"libxdp":      contendForLibxdp,
 	})
 	testenv.Main(m)
 }
