@@ -89,7 +89,7 @@ for pod in "${pods[@]}"; do
 done
 {
 	echo "xdpctl list: $(xdpctl list)"
-	echo "pins: $(find /sys/fs/bpf/xdp-chain/chains /sys/fs/bpf/xdp-chain/node -mindepth 1 | wc -l)"
+	echo "pins: $(find /sys/fs/bpf/xdp-chain/chains /sys/fs/bpf/xdp-chain/node /sys/fs/bpf/xdp-chain/netns -mindepth 1 | wc -l)"
 	echo "records: $(find /run/xdp-chain -type f | wc -l)"
 	echo "interfaces with an XDP program: $(ip -o link | grep -c xdp || true)"
 } | say

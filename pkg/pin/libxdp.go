@@ -76,8 +76,8 @@ type LibxdpLocked struct {
 // Whoever takes a chain's lock too takes that first, and nobody holds two of these.
 //
 // A process that dies with the lock frees it. One that dies in here leaves at most
-// an empty tree, which [Libxdp.LockExisting] and Unlock, or LockExisting alone,
-// remove.
+// an empty tree or a part of one; [Libxdp.LockExisting], and Unlock where it has got
+// the lock, remove that.
 func (x Libxdp) Lock(ctx context.Context) (*LibxdpLocked, error) {
 	wait := until(ctx)
 	for {
