@@ -192,7 +192,34 @@ func (t *tenure) loadedProgram(w *wanted, given map[string]*ebpf.Map, found *lib
 	if s == nil {
 		return nil, nil
 	}
+	uses, err := usesMaps(s.program, w.program.Spec, given)
+	if !uses || err != nil {
+		return nil, err
+	}
 	return s.program, nil
+}
+
+// usesMaps tells whether a loaded program uses the maps that are given for its spec: a
+// network's may have been made anew since, and a pin of its own may be lost.
+func usesMaps(p *ebpf.Program, spec *ebpf.CollectionSpec, given map[string]*ebpf.Map) (bool, error) {
+	info, err := p.Info()
+	if err != nil {
+		return false, fmt.Errorf("read about %s: %w", p, err)
+	}
+	used, _ := info.MapIDs()
+	for name := range spec.Maps {
+		if given[name] == nil {
+			return false, nil
+		}
+		info, err := given[name].Info()
+		if err != nil {
+			return false, fmt.Errorf("read about map %q: %w", name, err)
+		}
+		if id, _ := info.ID(); !slices.Contains(used, id) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 func closeMaps(opened map[string]*ebpf.Map) {

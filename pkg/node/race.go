@@ -32,12 +32,25 @@ const raceTries = 10
 
 // retry makes a change again that failed because libxdp's tools changed the chain in
 // the meantime. Only they do: the chain's lock keeps everybody of ours away, and any
-// other program on the hook is there to stay.
+// other program on the hook is there to stay. From the second try on libxdp's lock is
+// held over all of it, so that only those can come in between who had read the chain by
+// then.
 func (t *tenure) retry(ctx context.Context, change func() error) error {
 	for try := 0; ; try++ {
 		err := change()
 		if !errors.As(err, new(racedError)) || try == raceTries || !t.withLibxdp() {
 			return err
+		}
+		if t.libxdp == nil {
+			lock, lockErr := t.node.libxdpTree(t.rec).Lock(ctx)
+			if lockErr != nil {
+				return errors.Join(err, lockErr)
+			}
+			t.libxdp = lock
+			defer func() {
+				lock.Unlock()
+				t.libxdp = nil
+			}()
 		}
 		select {
 		case <-ctx.Done():

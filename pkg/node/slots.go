@@ -23,11 +23,14 @@ import (
 // pins of a dispatcher away that is not on its interface yet. Dies in between: the
 // pending generation names the dispatcher whose pins the next tenure drops.
 func (t *tenure) swapLibxdp(ctx context.Context, built *dispatcher.Built, next *record.State, found *libxdpChain) error {
-	lock, err := t.node.libxdpTree(t.rec).Lock(ctx)
-	if err != nil {
-		return err
+	lock := t.libxdp
+	if lock == nil {
+		var err error
+		if lock, err = t.node.libxdpTree(t.rec).Lock(ctx); err != nil {
+			return err
+		}
+		defer lock.Unlock()
 	}
-	defer lock.Unlock()
 	slots := make([]pin.Slot, len(built.Slots))
 	for i, s := range built.Slots {
 		slots[i] = pin.Slot{Program: s.Program, Link: s.Link}
@@ -64,7 +67,7 @@ func ownLinks(built *dispatcher.Built, next *record.State) map[string]link.Link 
 // never came there. It can be repeated.
 func (t *tenure) unpin(ctx context.Context, id uint32) error {
 	for _, tree := range t.node.libxdpTrees(t.rec) {
-		if err := unpinFrom(ctx, tree, func(d pin.Dispatch) (bool, error) { return d == t.dispatch(id), nil }); err != nil {
+		if err := t.unpinFrom(ctx, tree, func(d pin.Dispatch) (bool, error) { return d == t.dispatch(id), nil }); err != nil {
 			return err
 		}
 	}
@@ -73,7 +76,7 @@ func (t *tenure) unpin(ctx context.Context, id uint32) error {
 
 // unpinFrom removes the pins of those dispatchers in a tree that are to go. It takes
 // libxdp's lock only where there are some.
-func unpinFrom(ctx context.Context, tree pin.Libxdp, goes func(pin.Dispatch) (bool, error)) error {
+func (t *tenure) unpinFrom(ctx context.Context, tree pin.Libxdp, goes func(pin.Dispatch) (bool, error)) error {
 	all, err := tree.Dispatches()
 	if err != nil {
 		return err
@@ -91,14 +94,16 @@ func unpinFrom(ctx context.Context, tree pin.Libxdp, goes func(pin.Dispatch) (bo
 	if len(going) == 0 {
 		return nil
 	}
-	lock, err := tree.LockExisting(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	lock := t.libxdp
+	if lock == nil || tree != t.node.libxdpTree(t.rec) {
+		if lock, err = tree.LockExisting(ctx); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		defer lock.Unlock()
 	}
-	if err != nil {
-		return err
-	}
-	defer lock.Unlock()
 	for _, d := range going {
 		if err := lock.Unpin(d); err != nil {
 			return err
@@ -131,7 +136,7 @@ func (t *tenure) detachLibxdp() error {
 func (t *tenure) unpinAll(ctx context.Context) error {
 	own := t.node.libxdpTree(t.rec)
 	for _, tree := range t.node.libxdpTrees(t.rec) {
-		err := unpinFrom(ctx, tree, func(d pin.Dispatch) (bool, error) {
+		err := t.unpinFrom(ctx, tree, func(d pin.Dispatch) (bool, error) {
 			switch {
 			case d.Ifindex != t.rec.Key.Ifindex:
 				return false, nil

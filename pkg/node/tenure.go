@@ -29,6 +29,9 @@ type tenure struct {
 	iface *netdev.Interface
 	// borrowed says that iface belongs to the caller of hold.
 	borrowed bool
+	// libxdp is libxdp's lock on the chain's tree while a change is made again that
+	// its tools came in between of; otherwise nil.
+	libxdp *pin.LibxdpLocked
 }
 
 // hold takes the chain's lock, reads its record and recovers it. iface may be

@@ -23,7 +23,9 @@ func Maps(built *dispatcher.Built, members []dispatcher.Member) error {
 		return nil
 	})
 	for i, m := range members {
-		built.Maps[m.Name] = made[i]
+		if m.Spec != nil { // somebody else's member keeps its maps to itself
+			built.Maps[m.Name] = made[i]
+		}
 	}
 	return err
 }
