@@ -93,7 +93,7 @@ func (d multiprog) fill(ctx context.Context, built *dispatcher.Built, members []
 	return load.Each(len(members), func(i int) (err error) {
 		built.Slots[i], err = slots.fill(&members[i], plan.functions[i], built.Maps[members[i].Name])
 		if err != nil {
-			return fmt.Errorf("putting member %q into slot %d of libxdp's dispatcher: %w", members[i].Name, i, err)
+			return fmt.Errorf("filling slot %d of libxdp's dispatcher: %w", i, err)
 		}
 		return nil
 	})

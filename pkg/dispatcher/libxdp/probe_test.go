@@ -12,8 +12,6 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
-
 // The probe agrees with a way of asking that shares no code with it, and says what is
 // missing.
 func TestProbe(t *testing.T) {

@@ -4,6 +4,7 @@ package libxdp
 
 import (
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -23,8 +24,8 @@ func (r returns) any(actions chain.ActionSet) bool { return r&returns(actions) !
 // returnsFrom returns a set that holds every value which a program can return. It
 // follows constants through registers along all ways through the program and does
 // not ask whether a way is ever taken: a value in the set may be one that is never
-// returned. What comes from memory, helpers, arithmetic or another program may be
-// anything.
+// returned. What comes from memory, helpers, arithmetic, the kernel's own types or
+// another program may be anything.
 func returnsFrom(insns asm.Instructions) returns {
 	p, ok := newProgram(insns)
 	if !ok {
@@ -185,11 +186,9 @@ func (p *program) step(at int, r registers) (after registers, leaves returns) {
 // value returns what an instruction that is no jump and no store puts into its
 // register.
 func value(ins *asm.Instruction, r *registers) returns {
-	if ins.IsConstantLoad(asm.DWord) && !ins.IsLoadFromMap() && !ins.IsFunctionReference() {
-		return exactly(uint32(ins.Constant))
-	}
-	// A move with an offset extends a sign.
-	if ins.OpCode.ALUOp() != asm.Mov || ins.Offset != 0 {
+	// A move with an offset extends a sign. A constant with a CO-RE relocation is the
+	// kernel's, and comes with the load.
+	if ins.OpCode.ALUOp() != asm.Mov || ins.Offset != 0 || btf.CORERelocationMetadata(ins) != nil {
 		return anything
 	}
 	if ins.OpCode.Source() == asm.ImmSource {

@@ -4,6 +4,7 @@ package chaintest
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"slices"
 	"testing"
@@ -95,6 +96,9 @@ func tailCall(t *testing.T, d dispatcher.Dispatcher) {
 		t.Fatal(err)
 	}
 	defer target.Close()
+	if d.Kind() == chain.DispatcherLibxdp {
+		testenv.NeedKernel(t, since(6, 2, "extension programs that share a program array with XDP programs"))
+	}
 	if err := built.Maps["caller"]["jumps"].Put(uint32(0), target); err != nil {
 		t.Fatal(err)
 	}
@@ -107,6 +111,19 @@ func tailCall(t *testing.T, d dispatcher.Dispatcher) {
 		m.decide([]uint32{uint32(chain.TX), 77})
 		m.compareCounts(t, built.Counters)
 	}
+}
+
+// since returns nil on a kernel of at least this version, for what is not told by a
+// probe that is simpler than the test.
+func since(major, minor uint32, feature string) error {
+	version, err := features.LinuxVersionCode()
+	if err != nil {
+		return err
+	}
+	if version < major<<16|minor<<8 {
+		return fmt.Errorf("%w: %s, before Linux %d.%d", ebpf.ErrNotSupported, feature, major, minor)
+	}
+	return nil
 }
 
 // frags is on a veth of large MTU, where the kernel takes frags programs alone.

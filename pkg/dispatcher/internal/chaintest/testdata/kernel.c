@@ -32,4 +32,13 @@ int core(struct xdp_md *ctx)
 	return XDP_ABORTED;
 }
 
+SEC("xdp")
+int exists(struct xdp_md *ctx)
+{
+	struct xdp_buff *buff = NULL;
+
+	(void)ctx;
+	return bpf_core_field_exists(buff->data_hard_start);
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
