@@ -39,6 +39,15 @@ test: root build lint ## Everything CI runs: lint, objects against sources, all 
 bench: root build ## Measure ADD, DEL, packets and swaps, each against its bare alternative (root)
 	@go run ./integration/bench
 
+# The kernel for bench-insns; go run ./integration/vm -h names those there are.
+KERNEL ?= 6.12
+
+.PHONY: bench-insns
+bench-insns: ## Count instructions a packet, in each way to chain programs (KERNEL=6.1 for that kernel's)
+	@hack/need.sh qemu-system-x86_64
+	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w' -o .cache/insns/bench ./integration/bench
+	@go run ./integration/vm -kernel $(KERNEL) -icount -file .cache/insns/bench=bin/bench bin/bench insns
+
 .PHONY: generate
 generate: ## Rebuild the committed BPF objects (clang-19)
 	@hack/need.sh $(COMPILER)
@@ -63,4 +72,4 @@ clean: ## Remove what was built and fetched into this checkout
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

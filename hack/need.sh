@@ -17,6 +17,7 @@ package() {
 	gcc | make) echo "$1" ;;
 	ip) echo iproute2 ;;
 	ping) echo iputils-ping ;;
+	qemu-system-x86_64) echo qemu-system-x86 ;;
 	nsenter) echo util-linux ;;
 	*)
 		echo "$0: no package known for $1" >&2

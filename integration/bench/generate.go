@@ -3,3 +3,4 @@
 package main
 
 //go:generate ../../bpf/compile.sh testdata/members.c testdata/members.o
+//go:generate ../../bpf/compile.sh testdata/tailcalls.c testdata/tailcalls.o

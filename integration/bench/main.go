@@ -6,6 +6,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"slices"
@@ -46,7 +47,7 @@ var measurements = []struct {
 func main() {
 	format := flag.String("o", "table", "what to print: table or json")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-o table|json] [packets|pods|swaps|tcp|crowd]...")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-o table|json] [packets|pods|swaps|tcp|crowd]...\n       bench [-o table|json] insns")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -56,27 +57,23 @@ func main() {
 	}
 }
 
+// printable is what a run ends with.
+type printable interface {
+	writeTable(io.Writer) error
+	writeJSON(io.Writer) error
+}
+
 func bench(format string, only []string) error {
 	if format != "table" && format != "json" {
 		return fmt.Errorf("-o %s: print table or json", format)
 	}
-	root, err := checkout()
-	if err != nil {
-		return err
-	}
-	if !sandbox.Inside() {
-		if err := prepare(root); err != nil {
-			return err
-		}
-	}
-	if err := sandbox.Enter(); err != nil {
-		return err
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
-	z := full
-	z.bin = binDir(root)
-	r, err := measure(ctx, z, only)
+	measure := measureSections
+	if slices.Equal(only, []string{"insns"}) {
+		measure = measureInstructions
+	}
+	r, err := measure(ctx, only)
 	if err != nil {
 		return err
 	}
@@ -86,11 +83,34 @@ func bench(format string, only []string) error {
 	return r.writeTable(os.Stdout)
 }
 
-// measure makes the sections that are asked for, or all.
-func measure(ctx context.Context, z sizes, only []string) (*report, error) {
+// measureInstructions needs nothing but this binary: it runs in the lab, where
+// nothing is built.
+func measureInstructions(ctx context.Context, _ []string) (printable, error) {
+	if err := sandbox.Enter(); err != nil {
+		return nil, err
+	}
+	return measureInsns(ctx)
+}
+
+// measureSections makes the sections that are asked for, or all.
+func measureSections(ctx context.Context, only []string) (printable, error) {
+	root, err := checkout()
+	if err != nil {
+		return nil, err
+	}
+	if !sandbox.Inside() {
+		if err := prepare(root); err != nil {
+			return nil, err
+		}
+	}
+	if err := sandbox.Enter(); err != nil {
+		return nil, err
+	}
 	if err := installObject(); err != nil {
 		return nil, err
 	}
+	z := full
+	z.bin = binDir(root)
 	r := &report{Machine: thisMachine()}
 	for _, m := range measurements {
 		if len(only) > 0 && !slices.Contains(only, m.name) {

@@ -44,24 +44,41 @@ func programs(n int) []chain.Program {
 	return list
 }
 
+// together is the function of the object that does the work of n members.
+func together(n int) string {
+	if n == 1 {
+		return member
+	}
+	return fmt.Sprint("together", n)
+}
+
 func memberName(i int) string { return fmt.Sprintf("member%d", i) }
 
 // build links n members into a chain, as the plugin does.
 func build(ctx context.Context, n int, counters bool) (*dispatcher.Built, error) {
+	list, err := members(member, n)
+	if err != nil {
+		return nil, err
+	}
+	return linked.New().Build(ctx, list, dispatcher.Options{Counters: counters})
+}
+
+// members are n times the same program, as a dispatcher takes them.
+func members(function string, n int) ([]dispatcher.Member, error) {
 	o, err := object.New("of the benchmark", membersObject)
 	if err != nil {
 		return nil, err
 	}
-	members := make([]dispatcher.Member, n)
-	for i := range members {
-		p, err := o.Program(member)
+	list := make([]dispatcher.Member, n)
+	for i := range list {
+		p, err := o.Program(function)
 		if err != nil {
 			return nil, err
 		}
 		settled := chain.Program{Name: memberName(i)}
-		members[i] = dispatcher.Member{Member: settled.Settle(p.Function), Spec: p.Spec}
+		list[i] = dispatcher.Member{Member: settled.Settle(p.Function), Spec: p.Spec}
 	}
-	return linked.New().Build(ctx, members, dispatcher.Options{Counters: counters})
+	return list, nil
 }
 
 // load loads one program of the object by itself.

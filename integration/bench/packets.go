@@ -71,11 +71,7 @@ func measureTestRun(s *section, z sizes) error {
 
 // measureChain compares the three ways for n members.
 func measureChain(ctx context.Context, s *section, z sizes, n int) error {
-	together := member
-	if n > 1 {
-		together = fmt.Sprintf("together%d", n)
-	}
-	function, err := load(together)
+	function, err := load(together(n))
 	if err != nil {
 		return err
 	}
