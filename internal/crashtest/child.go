@@ -7,16 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // bodyEnv names the body to run, in a child.
 const bodyEnv = "XDP_CHAIN_CRASHTEST"
 
-// beginning is an option that prctl(2) does not have. A child asks for it where
-// its body begins, which nothing before that does.
-const beginning = 0x63726173
+// tracedEnv is set for a child whose tracer waits for its changes.
+const tracedEnv = "XDP_CHAIN_CRASHTEST_TRACED"
 
 // Command returns a child that runs a body to its end, not started and not traced;
 // env is added to its environment. What it prints goes to standard error.
@@ -43,7 +40,12 @@ func Child(bodies map[string]func() error) {
 		fmt.Fprintf(os.Stderr, "crashtest: no body %q\n", name)
 		os.Exit(1)
 	}
-	_ = unix.Prctl(beginning, 0, 0, 0, 0)
+	if os.Getenv(tracedEnv) != "" {
+		if err := stopAtChanges(); err != nil {
+			fmt.Fprintf(os.Stderr, "crashtest: having the kernel stop body %q at its changes: %v\n", name, err)
+			os.Exit(1)
+		}
+	}
 	if err := body(); err != nil {
 		fmt.Fprintf(os.Stderr, "crashtest: body %q: %v\n", name, err)
 		os.Exit(1)

@@ -7,11 +7,12 @@
 // # Mechanism
 //
 // [AtEach] starts the test binary over and over. The child runs one named body,
-// and the parent traces all of its threads with ptrace(2), from one system call to
-// the next. Before the first call that changes files, BPF objects or network
-// interfaces the parent kills the child, in the next run before the second, and so
-// on until a child gets through the whole body. The code under test needs no hooks
-// for that, and no step of it can be forgotten.
+// and the parent traces all of its threads with ptrace(2), while a seccomp(2) filter
+// stops them at each system call that may be a change. Before the first call that
+// changes files, BPF objects or network interfaces the parent kills the child, in the
+// next run before the second, and so on until a child gets through the whole body.
+// The code under test needs no hooks for that, and no step of it can be forgotten.
+// [AtSome] is for where a kill takes long.
 //
 // # Traps
 //

@@ -10,14 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Of linux/ptrace.h.
-const (
-	ptraceGetSyscallInfo   = 0x420e
-	ptraceSyscallInfoEntry = 1
-)
+// ptraceGetSyscallInfo is of linux/ptrace.h.
+const ptraceGetSyscallInfo = 0x420e
 
-// syscallInfo is struct ptrace_syscall_info of linux/ptrace.h, as far as its
-// member entry.
+// syscallInfo is struct ptrace_syscall_info of linux/ptrace.h, as far as the first
+// two fields of its member seccomp.
 type syscallInfo struct {
 	op                 uint8
 	_                  [3]uint8
@@ -28,62 +25,53 @@ type syscallInfo struct {
 	args               [6]uint64
 }
 
-// entered returns the system call at whose entry the thread has stopped, or the
-// zero value at a call's exit.
-func entered(thread int) (syscallInfo, error) {
+// called returns the system call at which the filter has stopped the thread, or
+// false where the thread is being killed: what comes next tells.
+func called(thread int) (*syscallInfo, bool, error) {
 	var info syscallInfo
 	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, ptraceGetSyscallInfo, uintptr(thread),
 		unsafe.Sizeof(info), uintptr(unsafe.Pointer(&info)), 0, 0)
-	if errno == unix.ESRCH { // it is being killed: what comes next tells
-		return syscallInfo{}, nil
+	switch errno {
+	case 0:
+		return &info, true, nil
+	case unix.ESRCH:
+		return nil, false, nil
 	}
-	if errno != 0 {
-		return syscallInfo{}, errno
-	}
-	if info.op != ptraceSyscallInfoEntry {
-		return syscallInfo{}, nil
-	}
-	return info, nil
+	return nil, false, errno
 }
 
-// begins tells whether this is how a body begins.
-func (c *syscallInfo) begins() bool { return c.nr == unix.SYS_PRCTL && c.args[0] == beginning }
+// changing are the system calls that change files, BPF objects or network
+// interfaces, or may do so: each tells the name of the change by the given process,
+// or nothing if it is none.
+var changing = map[uint64]func(pid int, c *syscallInfo) string{
+	unix.SYS_MKDIRAT:   named("mkdirat"),
+	unix.SYS_UNLINKAT:  named("unlinkat"),
+	unix.SYS_RENAMEAT:  named("renameat"),
+	unix.SYS_RENAMEAT2: named("renameat"),
+	unix.SYS_LINKAT:    named("linkat"),
+	unix.SYS_FCHMOD:    named("fchmod"),
+	unix.SYS_FCHMODAT:  named("fchmod"),
+	unix.SYS_FLOCK:     named("flock"),
+	unix.SYS_MOUNT:     named("mount"),
+	unix.SYS_WRITE: func(pid int, c *syscallInfo) string {
+		return only(regular(pid, c.args[0]), "write")
+	},
+	unix.SYS_OPENAT: func(_ int, c *syscallInfo) string {
+		return only(c.args[2]&unix.O_CREAT != 0, "openat with O_CREAT")
+	},
+	unix.SYS_SENDTO: func(pid int, c *syscallInfo) string {
+		return only(setsLink(pid, c), "sendto of RTM_SETLINK")
+	},
+	unix.SYS_BPF: func(_ int, c *syscallInfo) string { return bpfChanges[c.args[0]] },
+}
 
-// changes returns the name of a call, by the given process, that changes files,
-// BPF objects or network interfaces, empty for every other one.
-func (c *syscallInfo) changes(pid int) string {
-	if c.op != ptraceSyscallInfoEntry {
-		return ""
-	}
-	switch c.nr {
-	case unix.SYS_MKDIRAT:
-		return "mkdirat"
-	case unix.SYS_UNLINKAT:
-		return "unlinkat"
-	case unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2:
-		return "renameat"
-	case unix.SYS_LINKAT:
-		return "linkat"
-	case unix.SYS_FCHMOD, unix.SYS_FCHMODAT:
-		return "fchmod"
-	case unix.SYS_FLOCK:
-		return "flock"
-	case unix.SYS_MOUNT:
-		return "mount"
-	case unix.SYS_WRITE:
-		if regular(pid, c.args[0]) {
-			return "write"
-		}
-	case unix.SYS_OPENAT:
-		if c.args[2]&unix.O_CREAT != 0 {
-			return "openat with O_CREAT"
-		}
-	case unix.SYS_SENDTO:
-		if setsLink(pid, c) {
-			return "sendto of RTM_SETLINK"
-		}
-	case unix.SYS_BPF:
-		return bpfChanges[c.args[0]]
+func named(name string) func(int, *syscallInfo) string {
+	return func(int, *syscallInfo) string { return name }
+}
+
+func only(changes bool, name string) string {
+	if changes {
+		return name
 	}
 	return ""
 }

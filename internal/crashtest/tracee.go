@@ -46,19 +46,18 @@ func (p tracee) kill() error {
 	}
 }
 
-// follow lets the child's threads go from system call to system call until the nth
-// change, and kills the child there, or until it ends. A change on any thread waits
-// for the tracer at its beginning, so no other one is begun meanwhile.
+// follow lets the child's threads go from change to change, where its filter stops
+// them, until the nth, and kills the child there, or until it ends. A change on any
+// thread waits for the tracer at its beginning, so no other one is begun meanwhile.
 func (p tracee) follow(n int) (before string, ended bool, err error) {
 	s, err := p.wait() // its exec
 	if err != nil {
 		return "", false, err
 	}
-	if err := unix.PtraceSetOptions(int(p), unix.PTRACE_O_TRACESYSGOOD|unix.PTRACE_O_TRACECLONE|unix.PTRACE_O_EXITKILL); err != nil {
+	if err := unix.PtraceSetOptions(int(p), unix.PTRACE_O_TRACESECCOMP|unix.PTRACE_O_TRACECLONE|unix.PTRACE_O_EXITKILL); err != nil {
 		return "", false, err
 	}
 	known := make(map[int]bool)
-	begun := false
 	for {
 		if err := resume(s, known); err != nil {
 			return "", false, err
@@ -67,21 +66,16 @@ func (p tracee) follow(n int) (before string, ended bool, err error) {
 			return "", false, err
 		}
 		if p.over(s) {
-			if begun && s.Exited() && s.ExitStatus() == 0 {
+			if s.Exited() && s.ExitStatus() == 0 {
 				return "", true, nil
 			}
 			return "", false, fmt.Errorf("child ended: exit status %d, %v", s.ExitStatus(), s.Signal())
 		}
-		if !s.inSyscall() {
-			continue
-		}
-		call, err := entered(s.thread)
+		what, err := s.change(int(p))
 		if err != nil {
 			return "", false, err
 		}
-		begun = begun || call.begins()
-		what := call.changes(int(p))
-		if !begun || what == "" {
+		if what == "" {
 			continue
 		}
 		if n == 0 {
@@ -91,12 +85,21 @@ func (p tracee) follow(n int) (before string, ended bool, err error) {
 	}
 }
 
-// inSyscall tells whether the thread has stopped at the beginning or the end of a
-// system call, as TRACESYSGOOD marks it.
-func (s stop) inSyscall() bool { return s.Stopped() && s.StopSignal() == unix.SIGTRAP|0x80 }
+// change returns the name of the change of the given process before which a thread
+// has stopped, or nothing where it has stopped for something else.
+func (s stop) change(pid int) (string, error) {
+	if !s.Stopped() || s.TrapCause() != unix.PTRACE_EVENT_SECCOMP {
+		return "", nil
+	}
+	call, ok, err := called(s.thread)
+	if err != nil || !ok {
+		return "", err
+	}
+	return changing[call.nr](pid, call), nil
+}
 
-// resume lets a thread that has stopped go on to its next system call, with the
-// signal that it has stopped for, if that is the child's own.
+// resume lets a thread that has stopped go on, with the signal that it has stopped
+// for, if that is the child's own.
 func resume(s stop, known map[int]bool) error {
 	signal := 0
 	switch {
@@ -105,10 +108,10 @@ func resume(s stop, known map[int]bool) error {
 		return nil
 	case !known[s.thread]:
 		known[s.thread] = true // stopped by the kernel where it begins
-	case s.Stopped() && !s.inSyscall() && s.TrapCause() <= 0: // no event of ptrace's own
+	case s.Stopped() && s.TrapCause() <= 0: // no event of ptrace's own
 		signal = int(s.StopSignal())
 	}
-	err := unix.PtraceSyscall(s.thread, signal)
+	err := unix.PtraceCont(s.thread, signal)
 	if errors.Is(err, unix.ESRCH) { // another thread has ended the process
 		return nil
 	}
