@@ -30,13 +30,13 @@ func main() {
 	os.Exit(status)
 }
 
-const usage = `usage: go run ./integration/vm [flags] [command arguments... | -packages LIST test flags...]
+const usage = `usage: go run ./integration/vm [flags] [-- command arguments... | -packages LIST -- test flags...]
 
 Boots Debian's kernels under QEMU and runs this checkout's tests in them, or a
 command. Examples:
 
   go run ./integration/vm
-  go run ./integration/vm -kernel 6.1 -packages "./pkg/node ./pkg/pin" -test.v -test.run Crash
+  go run ./integration/vm -kernel 6.1 -packages "./pkg/node ./pkg/pin" -- -test.v -test.run Crash
   go run ./integration/vm -kernel 5.10 sh -c 'ip link; xdp-loader status'
 
 A command starts in the checkout, which lies in ` + guestRoot + `.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/xdp-chain/xdp-chain/integration/vm/script"
@@ -24,6 +25,7 @@ var suites = []string{
 	"./plugins/...",
 	"./cmd/...",
 	"./integration/cnitool",
+	"./integration/libxdp",
 }
 
 // suite is the tests of one package.
@@ -92,11 +94,11 @@ func withStderr(err error) error {
 // testdata is.
 func (s suite) name() string { return path.Join(guestRoot, s.pkg, path.Base(s.pkg)+".test") }
 
-// step runs the tests of a suite.
+// step runs the tests of a suite, the short way if args do not ask otherwise.
 func (s suite) step(args []string) script.Step {
 	return script.Step{
 		Name: s.pkg,
 		Dir:  path.Dir(s.name()),
-		Argv: append([]string{s.name()}, args...),
+		Argv: slices.Concat([]string{s.name(), "-test.short", "-test.timeout=10m"}, args),
 	}
 }
