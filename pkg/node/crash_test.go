@@ -67,11 +67,16 @@ const (
 
 // eachKill runs a body that is killed before each of its changes. The finishes take
 // turns: changes in a row leave much the same, and those that do not come again in
-// the other tests. At the end nothing may be left.
+// the other tests. At the end nothing may be left. Where tests are to be short it is
+// killed before some of the changes.
 func eachKill(t *testing.T, body string, env []string, prepare func(t *testing.T), check func(t *testing.T, then finish), finishes ...finish) {
 	t.Helper()
+	atSome := crashtest.AtEach
+	if testing.Short() {
+		atSome = crashtest.AtSome
+	}
 	kills := 0
-	crashtest.AtEach(t, body, env, func(t *testing.T) {
+	atSome(t, body, env, func(t *testing.T) {
 		testenv.NoLeaks(t)
 		prepare(t)
 	}, func(t *testing.T) {
