@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"strings"
 )
 
 // kernel is one of Debian's kernels for virtual machines.
@@ -47,14 +48,18 @@ func (k kernel) fetch(ctx context.Context, l *lab) (string, error) {
 // vmlinuz returns the bootable kernel in such a folder.
 func vmlinuz(dir string) (string, error) { return only(filepath.Join(dir, "boot/vmlinuz-*")) }
 
-// only returns the one file that a pattern matches.
-func only(pattern string) (string, error) {
-	paths, err := filepath.Glob(pattern)
-	if err != nil {
-		return "", err
+// only returns the one file that any of the patterns matches.
+func only(patterns ...string) (string, error) {
+	var paths []string
+	for _, pattern := range patterns {
+		matches, err := filepath.Glob(pattern)
+		if err != nil {
+			return "", err
+		}
+		paths = append(paths, matches...)
 	}
 	if len(paths) != 1 {
-		return "", fmt.Errorf("%d files match %s, want one; remove that folder and it is fetched again", len(paths), pattern)
+		return "", fmt.Errorf("%d files match %s, want one; remove that folder and it is fetched again", len(paths), strings.Join(patterns, " or "))
 	}
 	return paths[0], nil
 }

@@ -40,7 +40,8 @@ type moduleTree struct {
 }
 
 func newModuleTree(dir string, xzcat ...string) (*moduleTree, error) {
-	root, err := only(filepath.Join(dir, "lib/modules/*"))
+	// Since Debian 13 packages have nothing in /lib, which is a link to /usr/lib.
+	root, err := only(filepath.Join(dir, "lib/modules/*"), filepath.Join(dir, "usr/lib/modules/*"))
 	if err != nil {
 		return nil, err
 	}

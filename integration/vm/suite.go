@@ -24,6 +24,7 @@ var suites = []string{
 	"./pkg/...",
 	"./plugins/...",
 	"./cmd/...",
+	"./integration/bench",
 	"./integration/cnitool",
 	"./integration/libxdp",
 }
