@@ -64,18 +64,18 @@ var variants = []variant{
 	{name: "one C function", load: loadTogether},
 }
 
-// count loads the variant and counts its instructions for a packet.
-func (v *variant) count(ctx context.Context, n int) (_ int, err error) {
+// count loads the variant for n members and counts its instructions for a packet.
+func (v *variant) count(ctx context.Context, n, runs int) (_ int, err error) {
 	l, err := v.load(ctx, n)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
-	got, err := instructions(l.program)
+	got, err := instructions(l.program, runs)
 	if err != nil {
 		return 0, err
 	}
-	return got, checkWork(l.members, n)
+	return got, checkWork(l.members, n, runs)
 }
 
 // loadTogether loads the C function that does the work of n members.
