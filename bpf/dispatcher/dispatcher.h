@@ -4,7 +4,6 @@
 #define DISPATCHER_H
 
 #include <linux/bpf.h>
-#include <stdbool.h>
 
 #include <bpf/bpf_helpers.h>
 
@@ -84,32 +83,52 @@ __noinline int compat_test(struct xdp_md *ctx)
 }
 
 /*
- * Whether the chain goes on after a verdict. XDP_PASS comes first since nearly all
- * are that, and for a constant the verifier decides about the mask: one comparison is
- * left in the packet's way. The mask holds bits for 0 to 31; a verdict beyond, by
- * which the shift would be one of its remainder, is final.
+ * A way out that clang does not join with another one. The verifier takes a branch
+ * away that no packet takes, but only where nothing else leads to its target.
  */
-static __always_inline bool proceeds(__u32 verdict, __u32 actions)
-{
-	if (__builtin_expect(verdict == XDP_PASS, 1))
-		return actions & (1U << XDP_PASS);
-	return verdict <= EMPTY_SLOT && (actions >> verdict & 1);
-}
+#define LEAVE(place, verdict)               \
+	do {                                \
+		asm volatile("" : : "i"(place)); \
+		return verdict;             \
+	} while (0)
 
-#define CALL(n)                                                         \
-	do {                                                            \
-		if (enabled <= n)                                       \
-			return XDP_PASS;                                \
-		verdict = prog##n(ctx);                                 \
-		if (!proceeds(verdict, conf.chain_call_actions[n]))     \
-			return verdict;                                 \
+/*
+ * Calls a slot, and leaves unless the chain goes on. XDP_PASS comes first, since nearly
+ * all verdicts are that: what the verifier leaves in their way is one comparison. The
+ * mask has bits for 0 to 31; a verdict beyond is final, and a shift by it would be one
+ * by its remainder.
+ *
+ * The mask is turned around before the shift, behind a barrier: of an empty one the
+ * verifier would know that no bit is set, and take away the slots that no packet comes
+ * to, so that their members could not be attached.
+ */
+#define CALL(n)                                                          \
+	do {                                                             \
+		if (enabled <= n)                                        \
+			LEAVE(3 * n, XDP_PASS);                          \
+		verdict = prog##n(ctx);                                  \
+		actions = config->chain_call_actions[n];                 \
+		if (verdict == XDP_PASS) {                               \
+			if (!(actions & 1U << XDP_PASS))                 \
+				LEAVE(3 * n + 1, verdict);               \
+		} else {                                                 \
+			final = ~actions;                                \
+			barrier_var(final);                              \
+			if (verdict > EMPTY_SLOT || final >> verdict & 1) \
+				LEAVE(3 * n + 2, verdict);               \
+		}                                                        \
 	} while (0)
 
 SEC("xdp")
 int xdp_dispatcher(struct xdp_md *ctx)
 {
-	__u8 enabled = conf.num_progs_enabled;
-	int verdict;
+	const volatile struct xdp_dispatcher_config *config = &conf;
+	__u32 verdict, actions, final;
+	__u8 enabled;
+
+	/* Keeps the address in a register, instead of loading it for each slot. */
+	barrier_var(config);
+	enabled = config->num_progs_enabled;
 
 	CALL(0);
 	CALL(1);

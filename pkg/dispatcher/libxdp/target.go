@@ -5,7 +5,6 @@ package libxdp
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -75,7 +74,6 @@ func (t *target) program(m *dispatcher.Member, function string, maps map[string]
 // extension returns a copy of a program that is to take the place of a function.
 func (t *target) extension(p *ebpf.ProgramSpec, function string, maps map[string]*ebpf.Map) (*ebpf.ProgramSpec, error) {
 	p = p.Copy()
-	p.Instructions = slices.Clone(p.Instructions)
 	if err := load.Associate(p.Instructions, maps); err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func wrongMapGiven(t *testing.T, d dispatcher.Dispatcher) {
 func mapRefused(t *testing.T, d dispatcher.Dispatcher) {
 	for name, spec := range map[string]*ebpf.MapSpec{
 		"ring of a thousand bytes":           {Type: ebpf.RingBuf, MaxEntries: 1000},
-		"values larger than per-CPU memory":  {Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 64 << 10, MaxEntries: 1},
+		"values larger than per-CPU memory":  {Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 8 << 20, MaxEntries: 1},
 		"prefixes longer than the kernel's":  {Type: ebpf.LPMTrie, KeySize: 4 + 300, ValueSize: 4, MaxEntries: 1, Flags: unix.BPF_F_NO_PREALLOC},
 		"flags that the type does not allow": {Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1, Flags: unix.BPF_F_NO_PREALLOC},
 	} {

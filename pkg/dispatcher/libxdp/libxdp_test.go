@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package libxdp
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/chaintest"
+)
+
+// again makes a member of the next chain of one that is in the last one.
+func again(t testing.TB, m dispatcher.Member, last *dispatcher.Built) dispatcher.Member {
+	t.Helper()
+	for _, s := range last.Slots {
+		if s.Member == m.Name {
+			m.Loaded, m.Maps = s.Program, last.Maps[m.Name]
+			return m
+		}
+	}
+	t.Fatalf("%s is not in the chain", m.Name)
+	return m
+}
+
+// others makes a member of libxdp's tools of a program: all that is known of it is
+// what it is and where it stands.
+func others(t testing.TB, m dispatcher.Member, last *dispatcher.Built) dispatcher.Member {
+	t.Helper()
+	m = again(t, m, last)
+	m.Spec, m.Maps = nil, nil
+	return m
+}
+
+func programID(t testing.TB, p *ebpf.Program) ebpf.ProgramID {
+	t.Helper()
+	info, err := p.Info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, _ := info.ID()
+	return id
+}
+
+// Members that stay over changes of the chain, alone and with others, keep their
+// programs, their maps and what they have counted.
+func TestAttachedAgain(t *testing.T) {
+	testenv.NeedFreplace(t)
+	testenv.NoLeaks(t)
+	kept := chaintest.Globals(t, "kept", 1, chain.Pass, 5)
+	last := build(t, kept)
+	id := programID(t, last.Slots[0].Program)
+	packets := uint64(0)
+	for _, company := range [][]dispatcher.Member{
+		{},
+		{chaintest.Returning("before", 0, 2)},
+		{chaintest.Returning("before", 0, 2), chaintest.Returning("after", 2, 77)},
+		{},
+		{chaintest.Returning("after", 2, 78)},
+	} {
+		chaintest.Run(t, last.Program, chaintest.Frame())
+		packets++
+		next := build(t, append(company, again(t, kept, last))...)
+		// Both run it now.
+		for _, b := range []*dispatcher.Built{last, next} {
+			chaintest.Run(t, b.Program, chaintest.Frame())
+			packets++
+		}
+		if err := last.Close(); err != nil {
+			t.Fatal(err)
+		}
+		last = next
+		for _, s := range last.Slots {
+			if s.Member == "kept" && programID(t, s.Program) != id {
+				t.Errorf("with %d others: program %d, want %d", len(company), programID(t, s.Program), id)
+			}
+		}
+		maps := last.Maps["kept"]
+		if got, want := [2]uint64{chaintest.Word(t, maps[".bss"]), chaintest.Word(t, maps["seen"])}, [2]uint64{5 * packets, packets}; got != want {
+			t.Errorf("with %d others: sum and seen are %v, want %v", len(company), got, want)
+		}
+	}
+	if got := chaintest.Run(t, last.Program, chaintest.Frame()); got != 78 {
+		t.Errorf("verdict %d", got)
+	}
+}
+
+func TestTenMembers(t *testing.T) {
+	testenv.NeedFreplace(t)
+	for _, version := range []chain.LibxdpVersion{chain.LibxdpV2, chain.LibxdpV3} {
+		t.Run("version "+version.String(), func(t *testing.T) {
+			var members []dispatcher.Member
+			want := &Config{Version: version}
+			for i := range MaxMembers {
+				members = append(members, chaintest.Globals(t, fmt.Sprint("m", i), 10*i, chain.Pass, 1))
+				// What globals returns is set in a map, so of 31 it is not known.
+				want.Slots = append(want.Slots, SlotConfig{Priority: 10 * i, ProceedOn: chain.DefaultProceedOn})
+			}
+			built := chaintest.Build(t, New(version), dispatcher.Options{Counters: true}, members...)
+			got, err := Read(built.Program)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("config (-want +got):\n%s", diff)
+			}
+			if got := chaintest.Run(t, built.Program, chaintest.Frame()); got != uint32(chain.Pass) {
+				t.Errorf("verdict %d", got)
+			}
+			for i, s := range built.Slots {
+				if s.Member != members[i].Name || chaintest.Word(t, built.Maps[s.Member]["seen"]) != 1 {
+					t.Errorf("slot %d holds %s, which has seen %d packets", i, s.Member, chaintest.Word(t, built.Maps[s.Member]["seen"]))
+				}
+				if name, err := FunctionName(s.Program); err != nil || name != "globals" {
+					t.Errorf("slot %d: function %q, %v", i, name, err)
+				}
+			}
+			if built.Counters != nil {
+				t.Error("there are counters, for which the protocol has no room")
+			}
+		})
+	}
+}
+
+// Members of libxdp's tools keep libxdp's meaning, and order the chain.
+func TestMembersOfOthers(t *testing.T) {
+	testenv.NeedFreplace(t)
+	theirs := chaintest.Told("theirs", 5, chain.ActionSetOf(chain.Drop, chain.Pass))
+	made := build(t, theirs)
+
+	alone := build(t, others(t, theirs, made))
+	if got := chaintest.Run(t, alone.Program, chaintest.Packet([]uint32{5: uint32(chain.Drop)})); got != uint32(chain.Drop) {
+		t.Errorf("alone, returning drop: verdict %d", got)
+	}
+
+	next := chaintest.Told("next", 6, chain.ActionSetOf(chain.Drop, chain.Pass))
+	built := build(t, next, others(t, theirs, alone))
+	for i, want := range []string{"theirs", "next"} {
+		if built.Slots[i].Member != want {
+			t.Errorf("slot %d holds %s, want %s", i, built.Slots[i].Member, want)
+		}
+	}
+	// Their members go on after dispatcher_return though it is not in proceedOn, ours do
+	// not.
+	for _, tt := range []struct{ theirs, next, want uint32 }{
+		{31, 77, 77},
+		{31, 31, 31},
+		{1, 1, 2},
+		{3, 77, 3},
+		{63, 77, 63},
+	} {
+		if got := chaintest.Run(t, built.Program, chaintest.Packet([]uint32{5: tt.theirs, 6: tt.next})); got != tt.want {
+			t.Errorf("theirs returns %d, next %d: verdict %d, want %d", tt.theirs, tt.next, got, tt.want)
+		}
+	}
+	if _, ok := built.Maps["theirs"]; ok && len(built.Maps["theirs"]) > 0 {
+		t.Errorf("maps of theirs: %v", built.Maps["theirs"])
+	}
+}
+
+// The flags of the slots, by which libxdp's tools know what the next dispatcher may be.
+func TestFragsOfSlots(t *testing.T) {
+	testenv.NeedFreplace(t)
+	yes, no := chaintest.Returning("yes", 0, 2), chaintest.Returning("no", 1, 2)
+	chaintest.Spec(yes).Flags = unix.BPF_F_XDP_HAS_FRAGS
+	built := build(t, yes, no)
+	got, err := Read(built.Program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Frags || !got.Slots[0].Frags || got.Slots[1].Frags {
+		t.Errorf("frags of dispatcher and slots: %+v", got)
+	}
+	theirs := others(t, yes, built)
+	for _, frags := range []bool{true, false} {
+		theirs.Frags = frags
+		next := build(t, theirs)
+		got, err := Read(next.Program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Slots[0].Frags != frags || got.Frags != next.Frags || next.Frags && !frags {
+			t.Errorf("theirs with frags %t: %+v, Built.Frags %t", frags, got, next.Frags)
+		}
+	}
+}
+
+func TestMixedLicenses(t *testing.T) {
+	testenv.NeedFreplace(t)
+	var members []dispatcher.Member
+	for i, license := range []string{"GPL", "Proprietary", "Apache-2.0", "Dual BSD/GPL"} {
+		m := chaintest.Returning(fmt.Sprint("m", i), i, 2)
+		chaintest.Spec(m).License = license
+		members = append(members, m)
+	}
+	members = append(members, chaintest.Returning("last", 9, 77))
+	if got := chaintest.Run(t, build(t, members...).Program, chaintest.Frame()); got != 77 {
+		t.Errorf("verdict %d", got)
+	}
+}
+
+// Where the kernel refuses freplace, Build says what Probe says, and leaves nothing.
+func TestNoFreplace(t *testing.T) {
+	if Probe() == nil {
+		t.Skip("this kernel has freplace")
+	}
+	testenv.NoLeaks(t)
+	err := buildError(t, chaintest.Globals(t, "a", 0, chain.Pass, 1), chaintest.Returning("b", 1, 2))
+	if !errors.Is(err, ErrNoFreplace) || !errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, dispatcher.ErrNotPermitted) {
+		t.Errorf("an error of another kind: %v", err)
+	}
+	if errors.Is(err, dispatcher.ErrRefused) || strings.Contains(err.Error(), "MEMLOCK") {
+		t.Errorf("a member is blamed, or a limit: %v", err)
+	}
+}
