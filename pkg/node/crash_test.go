@@ -103,17 +103,18 @@ func TestKilledInTheFirstADD(t *testing.T) {
 	n := Default()
 	for _, tt := range []struct {
 		name     string
-		attach   chain.Attach
+		way      way
 		mode     chain.Mode // generic is quicker to be had
 		list     []chain.Program
 		finishes []finish
 	}{
-		{"link on both sides", chain.AttachLink, chain.ModeGeneric, twoSides(), []finish{withDEL, withADD}},
-		{"netlink with a map of the network", chain.AttachNetlink, chain.ModeAuto, sharing(), []finish{withADD, withDEL}},
+		{"link on both sides", ways[0], chain.ModeGeneric, twoSides(), []finish{withDEL, withADD}},
+		{"netlink with a map of the network", ways[1], chain.ModeAuto, sharing(), []finish{withADD, withDEL}},
+		{"libxdp", ways[2], chain.ModeGeneric, programs("count"), []finish{withADD, withDEL}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newPod(t, 0)
-			p.Attach, p.Mode = tt.attach, tt.mode
+			p := tt.way.pod(t)
+			p.Mode = tt.mode
 			eachKill(t, "apply", p.with(t, tt.list), func(*testing.T) {}, func(t *testing.T, then finish) {
 				if then == withADD {
 					p.apply(t, n, tt.list...)
@@ -137,17 +138,18 @@ func TestKilledInAChange(t *testing.T) {
 	n := Default()
 	for _, tt := range []struct {
 		name      string
-		attach    chain.Attach
+		way       way
 		mode      chain.Mode
 		old, next []chain.Program
 		finishes  []finish
 	}{
-		{"link", chain.AttachLink, chain.ModeGeneric, programs("count", "pass"), programs("count", "drop"), []finish{withDEL, withADD}},
-		{"netlink with a map of the network", chain.AttachNetlink, chain.ModeAuto, programs("pass"), sharing("drop"), []finish{withADD, withDEL}},
+		{"link", ways[0], chain.ModeGeneric, programs("count", "pass"), programs("count", "drop"), []finish{withDEL, withADD}},
+		{"netlink with a map of the network", ways[1], chain.ModeAuto, programs("pass"), sharing("drop"), []finish{withADD, withDEL}},
+		{"libxdp", ways[2], chain.ModeGeneric, programs("count", "pass"), programs("count", "drop"), []finish{withADD, withDEL}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newPod(t, 0)
-			p.Attach, p.Mode = tt.attach, tt.mode
+			p := tt.way.pod(t)
+			p.Mode = tt.mode
 			var before netdev.Attached
 			eachKill(t, "apply", p.with(t, tt.next), func(t *testing.T) {
 				p.apply(t, n, tt.old...)
@@ -195,17 +197,18 @@ func TestKilledInDEL(t *testing.T) {
 	n := Default()
 	for _, tt := range []struct {
 		name     string
-		attach   chain.Attach
+		way      way
 		mode     chain.Mode
 		list     []chain.Program
 		finishes []finish
 	}{
-		{"link on both sides", chain.AttachLink, chain.ModeGeneric, twoSides(), []finish{withDEL, withADD}},
-		{"netlink with a map of the network", chain.AttachNetlink, chain.ModeAuto, sharing(), []finish{withADD, withDEL}},
+		{"link on both sides", ways[0], chain.ModeGeneric, twoSides(), []finish{withDEL, withADD}},
+		{"netlink with a map of the network", ways[1], chain.ModeAuto, sharing(), []finish{withADD, withDEL}},
+		{"libxdp", ways[2], chain.ModeGeneric, programs("count"), []finish{withADD, withDEL}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newPod(t, 0)
-			p.Attach, p.Mode = tt.attach, tt.mode
+			p := tt.way.pod(t)
+			p.Mode = tt.mode
 			eachKill(t, "remove", p.with(t, nil), func(t *testing.T) {
 				p.apply(t, n, tt.list...)
 			}, func(t *testing.T, then finish) {

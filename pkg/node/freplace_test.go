@@ -9,6 +9,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/libxdp"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
@@ -47,4 +48,43 @@ func TestFreplaceRememberedIsBelieved(t *testing.T) {
 	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, libxdp.ErrNoFreplace) || !strings.HasSuffix(err.Error(), ": no such luck") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// Members that cannot be linked go into libxdp's dispatcher under auto where there can be
+// one; elsewhere it is said why not.
+func TestMembersThatCannotBeLinked(t *testing.T) {
+	testenv.NoLeaks(t)
+	n, p := Default(), newPod(t, 0)
+	p.Programs = append(programs("count"), chain.Program{Name: "plain", Object: absolute(t, "../object/testdata/plain.o")})
+	for _, tt := range []struct {
+		dispatcher chain.Dispatcher
+		attach     chain.Attach
+		words      string
+	}{
+		{chain.DispatcherLinked, chain.AttachAuto, "mixed licences"},
+		{chain.DispatcherAuto, chain.AttachLink, "dispatcher libxdp takes such members, but it is attached by netlink, and attach is link"},
+	} {
+		p.Dispatcher, p.Attach = tt.dispatcher, tt.attach
+		for verb, err := range map[string]error{"ADD": n.Apply(t.Context(), p.Attachment), "STATUS": n.Status(t.Context(), p.Attachment)} {
+			if !errors.Is(err, dispatcher.ErrMixedLicenses) || !strings.Contains(err.Error(), tt.words) {
+				t.Errorf("%s with dispatcher %s, attach %s: %v", verb, tt.dispatcher, tt.attach, err)
+			}
+		}
+	}
+	p.Dispatcher, p.Attach = chain.DispatcherAuto, chain.AttachAuto
+	probed := libxdp.Probe()
+	for verb, err := range map[string]error{"ADD": n.Apply(t.Context(), p.Attachment), "STATUS": n.Status(t.Context(), p.Attachment)} {
+		if probed == nil && err != nil || probed != nil && (!errors.Is(err, dispatcher.ErrMixedLicenses) || !strings.Contains(err.Error(), "dispatcher libxdp takes such members, but ")) {
+			t.Errorf("%s: %v; the probe says %v", verb, err, probed)
+		}
+	}
+	if probed == nil {
+		if c := p.chain(t, n, chain.PodSide); c.Dispatcher != chain.DispatcherLibxdp || !strings.Contains(c.DispatcherReason, "mixed licences") {
+			t.Errorf("got %+v", c)
+		}
+		p.check(t, n)
+		p.send(t, n, 2)
+		p.apply(t, n, p.Programs...)
+	}
+	p.remove(t, n)
 }

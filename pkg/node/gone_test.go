@@ -33,11 +33,10 @@ func TestWhatIsGoneIsRemoved(t *testing.T) {
 			return n.GC(t.Context(), p.Network, []Ref{{"another", "eth0"}}, true)
 		}},
 	} {
-		for _, attach := range []chain.Attach{chain.AttachLink, chain.AttachNetlink} {
-			t.Run(tt.name+" "+attach.String(), func(t *testing.T) {
+		for _, w := range ways {
+			t.Run(tt.name+" "+w.String(), func(t *testing.T) {
 				testenv.NoLeaks(t)
-				p := newPod(t, 0)
-				p.Attach = attach
+				p := w.pod(t)
 				p.apply(t, n, bothSides()...)
 				testenv.RemoveNetNS(t, p.NetNS)
 				// The kernel takes the interfaces of a namespace down in its own time.
@@ -62,11 +61,10 @@ func TestWhatIsGoneIsRemoved(t *testing.T) {
 
 func TestWhatIsAliveStays(t *testing.T) {
 	n := Default()
-	for _, attach := range []chain.Attach{chain.AttachLink, chain.AttachNetlink} {
-		t.Run(attach.String(), func(t *testing.T) {
+	for _, w := range ways {
+		t.Run(w.String(), func(t *testing.T) {
 			testenv.NoLeaks(t)
-			p := newPod(t, 0)
-			p.Attach = attach
+			p := w.pod(t)
 			p.apply(t, n, bothSides()...)
 			for name, keep := range map[string]func() error{
 				"sweep":                 func() error { return n.Sweep(t.Context(), 16) },

@@ -188,11 +188,10 @@ func TestLeavesAChainThatCannotBeBuiltAgain(t *testing.T) {
 func TestUnmountedBPFFS(t *testing.T) {
 	testenv.NoLeaks(t)
 	n := Default()
-	for _, attach := range []chain.Attach{chain.AttachLink, chain.AttachNetlink} {
+	for _, w := range ways {
 		for _, then := range []finish{withDEL, withADD, withGC} {
-			t.Run(attach.String()+" "+string(then), func(t *testing.T) {
-				p := newPod(t, 0)
-				p.Attach = attach
+			t.Run(w.String()+" "+string(then), func(t *testing.T) {
+				p := w.pod(t)
 				p.apply(t, n, sharing()...)
 				if err := unix.Unmount(n.BPFFS.Root, 0); err != nil {
 					t.Fatal(err)

@@ -26,6 +26,8 @@ type libxdpChain struct {
 	version    chain.LibxdpVersion
 	// slots are in running order.
 	slots []slot
+	// recorded says that the dispatcher is the record's, and was not made by others.
+	recorded bool
 	// unpinned says that the dispatcher's pins are gone, and with them all that
 	// could be known of what others put into it.
 	unpinned bool
@@ -96,6 +98,9 @@ func (n *Node) readLibxdp(rec *record.Record, iface *netdev.Interface, attached 
 		return nil, err
 	}
 	c := &libxdpChain{dispatcher: program, id: uint32(attached.ProgramID), mode: attached.Mode, version: config.Version}
+	for _, s := range []*record.State{rec.State, rec.Pending} {
+		c.recorded = c.recorded || s != nil && s.ProgramID == c.id
+	}
 	programs, err := n.pinnedPrograms(rec, pin.Dispatch{Ifindex: iface.Index, ID: attached.ProgramID}, len(config.Slots))
 	if errors.Is(err, fs.ErrNotExist) && last {
 		c.unpinned = true
@@ -113,9 +118,15 @@ func (n *Node) readLibxdp(rec *record.Record, iface *netdev.Interface, attached 
 
 // pinnedPrograms opens the members of a dispatcher, which are pinned in the tree of the
 // chain's namespace or in the host's: xdp-loader uses that one wherever it is run,
-// unless it is told of another.
+// unless it is told of another. A missing pin of a link is a missing member.
 func (n *Node) pinnedPrograms(rec *record.Record, d pin.Dispatch, count int) ([]*ebpf.Program, error) {
 	for _, tree := range n.libxdpTrees(rec) {
+		if whole, err := tree.Has(d, count); err != nil || !whole {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
 		programs, err := tree.Programs(d)
 		if err != nil || len(programs) == count {
 			return programs, err

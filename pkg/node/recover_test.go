@@ -95,7 +95,7 @@ func (p *pod) changeUntil(t *testing.T, n *Node, until step, list []chain.Progra
 func TestDiesInTheFirstADD(t *testing.T) {
 	n := Default()
 	for until := range steps {
-		for _, attach := range []chain.Attach{chain.AttachLink, chain.AttachNetlink} {
+		for _, w := range ways {
 			for name, then := range map[string]func(*pod){
 				"DEL": func(p *pod) {},
 				"ADD and DEL": func(p *pod) {
@@ -111,15 +111,14 @@ func TestDiesInTheFirstADD(t *testing.T) {
 					}
 				},
 			} {
-				t.Run(name, func(t *testing.T) {
+				t.Run(w.String()+" "+name, func(t *testing.T) {
 					testenv.NoLeaks(t)
-					p := newPod(t, 0)
-					p.Attach = attach
+					p := w.pod(t)
 					p.changeUntil(t, n, until, programs("count", "drop"))
 					then(p)
 					p.remove(t, n)
 					if a := p.attached(t, chain.PodSide); a.ProgramID != 0 {
-						t.Errorf("dies after step %d, by %s: still carries %s", until, attach, a)
+						t.Errorf("dies after step %d, by %s: still carries %s", until, w, a)
 					}
 				})
 			}
@@ -130,11 +129,10 @@ func TestDiesInTheFirstADD(t *testing.T) {
 func TestDiesInAChange(t *testing.T) {
 	n := Default()
 	for until := diesAfterRecord; until < steps; until++ {
-		for _, attach := range []chain.Attach{chain.AttachLink, chain.AttachNetlink} {
-			t.Run(attach.String(), func(t *testing.T) {
+		for _, w := range ways {
+			t.Run(w.String(), func(t *testing.T) {
 				testenv.NoLeaks(t)
-				p := newPod(t, 0)
-				p.Attach = attach
+				p := w.pod(t)
 				p.apply(t, n, programs("count", "pass")...)
 				p.send(t, n, 3)
 				p.changeUntil(t, n, until, programs("count", "drop"))
@@ -154,7 +152,7 @@ func TestDiesInAChange(t *testing.T) {
 						{Member: "(end)", Verdict: chain.VerdictPass, Packets: 3},
 					}
 				}
-				if diff := cmp.Diff(want, p.rows(t, n, chain.PodSide)); diff != "" {
+				if diff := cmp.Diff(w.counts(want), p.rows(t, n, chain.PodSide)); diff != "" {
 					t.Errorf("dies after step %d: %s", until, diff)
 				}
 				if got := p.countedIPv4(t, n); got != 5 {

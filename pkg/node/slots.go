@@ -116,10 +116,13 @@ func (t *tenure) unpinFrom(ctx context.Context, tree pin.Libxdp, goes func(pin.D
 // others have come into since is left, for the caller to change.
 func (t *tenure) detachLibxdp() error {
 	found, err := t.node.findLibxdp(t.rec, t.iface)
-	if err != nil || !found.hasOwn() {
+	if err != nil || found == nil {
 		return err
 	}
 	defer found.close()
+	if !found.hasOwn() && !found.recorded {
+		return nil
+	}
 	if n := len(found.others()); n > 0 {
 		return racedError{fmt.Errorf("%w: %d members of libxdp's tools have joined the chain on %s", netdev.ErrBusy, n, t.iface.Name)}
 	}

@@ -5,7 +5,6 @@ package pin
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -108,46 +107,6 @@ func pinProgramCopy(p *ebpf.Program, path string) error {
 	return nil
 }
 
-// Programs opens the programs in a dispatcher's first n slots, in their order. The
-// caller closes them. Where a pin is missing the error satisfies
-// errors.Is(err, [fs.ErrNotExist]).
-func (l *LibxdpLocked) Programs(d Dispatch, n int) ([]*ebpf.Program, error) {
-	if err := l.held(); err != nil {
-		return nil, err
-	}
-	opened := make([]*ebpf.Program, 0, n)
-	for i := range n {
-		p, err := ebpf.LoadPinnedProgram(filepath.Join(l.dispatch(d), programPin(i)), nil)
-		if err != nil {
-			for _, p := range opened {
-				p.Close()
-			}
-			return nil, fmt.Errorf("open the pinned program of slot %d at %s: %w", i, l.dispatch(d), err)
-		}
-		opened = append(opened, p)
-	}
-	return opened, nil
-}
-
-// Has tells whether a dispatcher's first n slots have all their pins.
-func (l *LibxdpLocked) Has(d Dispatch, n int) (bool, error) {
-	if err := l.held(); err != nil {
-		return false, err
-	}
-	for i := range n {
-		for _, name := range []string{linkPin(i), programPin(i)} {
-			_, err := os.Lstat(filepath.Join(l.dispatch(d), name))
-			if errors.Is(err, fs.ErrNotExist) {
-				return false, nil
-			}
-			if err != nil {
-				return false, fmt.Errorf("look for pins of a dispatcher: %w", err)
-			}
-		}
-	}
-	return true, nil
-}
-
 // Unpin removes the pins of a dispatcher, whatever there is of them; none is no
 // error. The dispatcher must be off its interface: once its links have gone it
 // passes everything.
@@ -161,23 +120,4 @@ func (l *LibxdpLocked) Unpin(d Dispatch) error {
 		return fmt.Errorf("unpin the members of a dispatcher: %w", err)
 	}
 	return nil
-}
-
-// Dispatches returns the dispatchers of an interface that have a folder of pins,
-// those of all interfaces for 0, in no order that means anything.
-func (l *LibxdpLocked) Dispatches(ifindex int) ([]Dispatch, error) {
-	if err := l.held(); err != nil {
-		return nil, err
-	}
-	names, err := listFolder(l.path)
-	if err != nil {
-		return nil, fmt.Errorf("list the pinned dispatchers in %s: %w", l.path, err)
-	}
-	var found []Dispatch
-	for _, name := range names {
-		if d, ok := parseDispatch(name); ok && (ifindex == 0 || d.Ifindex == ifindex) {
-			found = append(found, d)
-		}
-	}
-	return found, nil
 }

@@ -175,7 +175,7 @@ func TestTreeRemovedWhileWaiting(t *testing.T) {
 	if err := next.Pin(dispatch, newSlots(t, 1)); err != nil {
 		t.Error(err)
 	}
-	if err := empty(next); err != nil {
+	if err := empty(podTree, next); err != nil {
 		t.Error(err)
 	}
 }
@@ -194,8 +194,8 @@ func TestTreesAreTheirNamespaces(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for i, l := range locks {
-		checkDispatches(t, l, 0, want[i])
+	for i, x := range trees {
+		checkDispatches(t, x, want[i])
 	}
 	foreign := filepath.Join(tree.Root, "xdp-chain/netns/+5")
 	if err := os.Mkdir(foreign, 0o700); err != nil {

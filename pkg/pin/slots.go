@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/cilium/ebpf"
@@ -34,6 +35,22 @@ func (x Libxdp) Programs(d Dispatch) ([]*ebpf.Program, error) {
 		}
 		return nil, fmt.Errorf("open the pinned program at %s: %w", path, err)
 	}
+}
+
+// Has tells whether a dispatcher's first n slots have all their pins.
+func (x Libxdp) Has(d Dispatch, n int) (bool, error) {
+	for i := range n {
+		for _, name := range []string{linkPin(i), programPin(i)} {
+			_, err := os.Lstat(filepath.Join(x.path(), d.String(), name))
+			if errors.Is(err, fs.ErrNotExist) {
+				return false, nil
+			}
+			if err != nil {
+				return false, fmt.Errorf("look for pins of a dispatcher: %w", err)
+			}
+		}
+	}
+	return true, nil
 }
 
 // Dispatches returns the dispatchers that have a folder of pins in the tree, in no
