@@ -12,6 +12,11 @@
 // all alike. Of durations with system calls and processes in them the median is
 // taken; of packets the least, as nothing makes a processor faster than it is.
 //
+// `bench insns`, which `make bench-insns` runs in the lab, is a mode of its own: it
+// counts instructions instead of time, by a clock that only an emulated processor
+// has, and compares the linked dispatcher with libxdp's, made by us and by
+// xdp-loader, with tail calls, and with one C function.
+//
 // # Traps
 //
 // A packet's time is the processor time of a long test run over its repetitions,
