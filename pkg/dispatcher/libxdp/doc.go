@@ -57,6 +57,11 @@
 // does not tell of it; whether a program takes frags is written in the dispatcher's
 // config alone.
 //
-// A tail call out of a member ends the member only, as in a linked chain. Before Linux
-// 6.2 a program array that an extension program uses takes no XDP programs.
+// A tail call out of a member ends the member only, as in a linked chain. A program
+// array that an extension program uses takes no XDP programs before Linux 6.2, and on
+// newer kernels only those that are loaded without an expected attach type.
+//
+// Since Linux 6.8 the verifier takes functions out of a program that nothing can call.
+// So a slot must look as if packets could come to it, even behind a member after which
+// none goes on: bpf/dispatcher/dispatcher.h takes care of that.
 package libxdp
