@@ -6,10 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
-	"github.com/cilium/ebpf"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
@@ -112,40 +109,6 @@ func (t *tenure) next(p plan, c choice, found *libxdpChain) (*record.State, erro
 	return s, t.keepHook(s, found)
 }
 
-func defaultAttach(kind chain.Dispatcher) chain.Attach {
-	if kind == chain.DispatcherLibxdp {
-		return chain.AttachNetlink
-	}
-	return chain.AttachLink
-}
-
-// keepHook has a chain stay as it is held and in the mode that it runs in: going
-// from a bpf_link to netlink, or from one mode to another, takes an instant
-// without a chain.
-func (t *tenure) keepHook(s *record.State, found *libxdpChain) error {
-	old := record.State{Attach: chain.AttachNetlink}
-	switch {
-	case t.rec.State != nil && (found != nil || len(t.rec.State.Members) > 0):
-		old = *t.rec.State
-	case found == nil:
-		return nil
-	}
-	if found != nil {
-		old.Mode = found.mode
-	}
-	if s.Requested.Attach == chain.AttachAuto {
-		s.Attach = old.Attach
-	}
-	if s.Requested.Mode == chain.ModeAuto {
-		s.Mode, s.ModeWhy = old.Mode, old.ModeWhy
-	}
-	if s.Attach != old.Attach || s.Mode != old.Mode {
-		return fmt.Errorf("%w: the chain is attached by %s in mode %s, and %s in mode %s is asked for, which would take an instant without a chain; remove the interface's attachments first",
-			netdev.ErrUnsupported, old.Attach, old.Mode, s.Attach, s.Mode)
-	}
-	return nil
-}
-
 // build makes the new dispatcher whole, with the maps that members are given and, for
 // libxdp's, with the programs that were in it before.
 func (t *tenure) build(ctx context.Context, p plan, c choice, next *record.State, given *givenMaps, found *libxdpChain) (*dispatcher.Built, error) {
@@ -179,115 +142,4 @@ func (t *tenure) build(ctx context.Context, p plan, c choice, next *record.State
 		return nil, fmt.Errorf("%w: %s does not run this chain in hardware (%v); use mode auto, native or generic", netdev.ErrUnsupported, t.iface.Name, err)
 	}
 	return built, nil
-}
-
-// loadedProgram returns the extension program that a member runs as already, where it
-// is to stay as it is in all but its place; otherwise nil. It is found's to close.
-func (t *tenure) loadedProgram(w *wanted, given map[string]*ebpf.Map, found *libxdpChain) (*ebpf.Program, error) {
-	old := t.member(w.Name, w.Owner)
-	if old == nil || old.Object != w.Object || old.Function != w.Function || !sameJSON(old.Maps, w.Maps) || !sameJSON(old.Globals, w.Globals) {
-		return nil, nil
-	}
-	s := found.slot(old.ProgramID)
-	if s == nil {
-		return nil, nil
-	}
-	uses, err := usesMaps(s.program, w.program.Spec, given)
-	if !uses || err != nil {
-		return nil, err
-	}
-	return s.program, nil
-}
-
-// usesMaps tells whether a loaded program uses the maps that are given for its spec: a
-// network's may have been made anew since, and a pin of its own may be lost.
-func usesMaps(p *ebpf.Program, spec *ebpf.CollectionSpec, given map[string]*ebpf.Map) (bool, error) {
-	info, err := p.Info()
-	if err != nil {
-		return false, fmt.Errorf("read about %s: %w", p, err)
-	}
-	used, _ := info.MapIDs()
-	for name := range spec.Maps {
-		if given[name] == nil {
-			return false, nil
-		}
-		info, err := given[name].Info()
-		if err != nil {
-			return false, fmt.Errorf("read about map %q: %w", name, err)
-		}
-		if id, _ := info.ID(); !slices.Contains(used, id) {
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
-func closeMaps(opened map[string]*ebpf.Map) {
-	for _, m := range opened {
-		m.Close()
-	}
-}
-
-// install records the new generation, stages its pins and swaps it in.
-func (t *tenure) install(ctx context.Context, built *dispatcher.Built, next *record.State, found *libxdpChain) error {
-	if err := t.describe(built, next); err != nil {
-		return err
-	}
-	t.rec.Pending = next
-	err := t.node.Records.Save(t.lock, t.rec)
-	if err == nil {
-		// Dies here: the next tenure finds that the kernel does not run the pending
-		// program, and drops it. The same goes for a half-made staging folder.
-		err = t.stageAndSwap(ctx, built, next, found)
-	}
-	if err != nil {
-		return errors.Join(err, t.drop(ctx))
-	}
-	return nil
-}
-
-// describe fills in what is known of a generation once it is loaded.
-func (t *tenure) describe(built *dispatcher.Built, next *record.State) error {
-	var err error
-	if next.ProgramID, err = programID(built.Program); err != nil {
-		return err
-	}
-	for i, m := range next.Members {
-		next.Members[i].Pins = slices.Sorted(maps.Keys(built.Maps[m.Name]))
-	}
-	return describeSlots(built, next)
-}
-
-// describeSlots notes the programs of a libxdp chain's members, and their order: with
-// others' members between them it is libxdp's.
-func describeSlots(built *dispatcher.Built, next *record.State) error {
-	place := make(map[string]int, len(built.Slots))
-	for i, s := range built.Slots {
-		m := slices.IndexFunc(next.Members, func(m record.Member) bool { return m.Name == s.Member })
-		if m < 0 {
-			continue // others'
-		}
-		var err error
-		if next.Members[m].ProgramID, err = programID(s.Program); err != nil {
-			return err
-		}
-		place[s.Member] = i
-	}
-	slices.SortStableFunc(next.Members, func(a, b record.Member) int { return place[a.Name] - place[b.Name] })
-	return nil
-}
-
-func (t *tenure) stageAndSwap(ctx context.Context, built *dispatcher.Built, next *record.State, found *libxdpChain) error {
-	if err := t.lock.Stage(next.Generation, built.Counters, built.Maps, ownLinks(built, next)); err != nil {
-		return err
-	}
-	// The last look before the kernel changes: a caller that gave up gets the
-	// old chain.
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("change the chain on %s: %w", t.iface.Name, err)
-	}
-	if next.Dispatcher == chain.DispatcherLibxdp {
-		return raced(t.swapLibxdp(ctx, built, next, found))
-	}
-	return raced(t.swap(ctx, built, next))
 }

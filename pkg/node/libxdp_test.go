@@ -479,3 +479,38 @@ func TestLibxdpCrowd(t *testing.T) {
 	p.shows(t, n, ours(0, "count", 10))
 	p.remove(t, n)
 }
+
+// Without its record, what is left of a chain is known by the links in its folder. The
+// members of libxdp's tools on another interface of the namespace are not ours.
+func TestLibxdpBrokenRecord(t *testing.T) {
+	testenv.NeedFreplace(t)
+	n, p := Default(), newLibxdpPod(t)
+	p.apply(t, n, programs("count")...)
+	c, tree := p.listed(t, n), p.tool(t, n).tree
+	others := pin.Dispatch{Ifindex: c.Ifindex + 1, ID: 1}
+	folder := filepath.Join(tree.BPFFS(), "xdp", others.String())
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	record := filepath.Join(n.Records.Root, "chains", c.Key.String()+".json")
+	if err := os.WriteFile(record, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.remove(t, n)
+	left, err := tree.Dispatches()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]pin.Dispatch{others}, left); diff != "" {
+		t.Errorf("dispatchers with pins (-want +got):\n%s", diff)
+	}
+	if keys, err := n.keys(); len(keys) != 0 || err != nil {
+		t.Errorf("left: %v, %v", keys, err)
+	}
+	if err := os.RemoveAll(tree.BPFFS()); err != nil {
+		t.Error(err)
+	}
+	if err := os.RemoveAll(filepath.Join(n.Records.Root, "broken")); err != nil {
+		t.Error(err)
+	}
+}

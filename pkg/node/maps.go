@@ -62,3 +62,9 @@ func sameJSON[T any](a, b T) bool {
 	right, errRight := json.Marshal(b)
 	return errLeft == nil && errRight == nil && bytes.Equal(left, right)
 }
+
+func closeMaps(opened map[string]*ebpf.Map) {
+	for _, m := range opened {
+		m.Close()
+	}
+}

@@ -138,8 +138,8 @@ func (p *pod) send(t *testing.T, n *Node, count int) {
 // its dispatcher cannot count by its member count, which has to be the first.
 func (p *pod) entered(t *testing.T, n *Node) uint64 {
 	t.Helper()
-	if p.chain(t, n, chain.PodSide).Dispatcher == chain.DispatcherLibxdp {
-		return p.countedIPv4(t, n)
+	if c := p.chain(t, n, chain.PodSide); c.Dispatcher == chain.DispatcherLibxdp {
+		return countedBy(t, c.Members[0].ProgramID)
 	}
 	return sum(p.rows(t, n, chain.PodSide))
 }

@@ -54,6 +54,10 @@ func sumPinned(t *testing.T, path string) (packets uint64) {
 		t.Fatal(err)
 	}
 	defer m.Close()
+	return sumOf(m)
+}
+
+func sumOf(m *ebpf.Map) (packets uint64) {
 	var key []byte
 	var values []struct{ Packets, Bytes uint64 }
 	for entries := m.Iterate(); entries.Next(&key, &values); {
@@ -62,4 +66,31 @@ func sumPinned(t *testing.T, path string) (packets uint64) {
 		}
 	}
 	return packets
+}
+
+// countedBy reads the packets that a loaded built-in count has seen.
+func countedBy(t *testing.T, program uint32) uint64 {
+	t.Helper()
+	p, err := ebpf.NewProgramFromID(ebpf.ProgramID(program))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	info, err := p.Info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, _ := info.MapIDs()
+	for _, id := range ids {
+		m, err := ebpf.NewMapFromID(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		if info, err := m.Info(); err == nil && info.Name == "traffic" {
+			return sumOf(m)
+		}
+	}
+	t.Fatalf("program %d has no map of packets", program)
+	return 0
 }

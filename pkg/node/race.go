@@ -42,7 +42,7 @@ func (t *tenure) retry(ctx context.Context, change func() error) error {
 			return err
 		}
 		if t.libxdp == nil {
-			lock, lockErr := t.node.libxdpTree(t.rec).Lock(ctx)
+			lock, lockErr := t.trees()[0].Lock(ctx)
 			if lockErr != nil {
 				return errors.Join(err, lockErr)
 			}

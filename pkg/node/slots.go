@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -26,7 +25,7 @@ func (t *tenure) swapLibxdp(ctx context.Context, built *dispatcher.Built, next *
 	lock := t.libxdp
 	if lock == nil {
 		var err error
-		if lock, err = t.node.libxdpTree(t.rec).Lock(ctx); err != nil {
+		if lock, err = t.trees()[0].Lock(ctx); err != nil {
 			return err
 		}
 		defer lock.Unlock()
@@ -63,55 +62,6 @@ func ownLinks(built *dispatcher.Built, next *record.State) map[string]link.Link 
 	return links
 }
 
-// unpin removes the pins of a dispatcher that is not on the interface any more, or
-// never came there. It can be repeated.
-func (t *tenure) unpin(ctx context.Context, id uint32) error {
-	for _, tree := range t.node.libxdpTrees(t.rec) {
-		if err := t.unpinFrom(ctx, tree, func(d pin.Dispatch) (bool, error) { return d == t.dispatch(id), nil }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// unpinFrom removes the pins of those dispatchers in a tree that are to go. It takes
-// libxdp's lock only where there are some.
-func (t *tenure) unpinFrom(ctx context.Context, tree pin.Libxdp, goes func(pin.Dispatch) (bool, error)) error {
-	all, err := tree.Dispatches()
-	if err != nil {
-		return err
-	}
-	var going []pin.Dispatch
-	for _, d := range all {
-		yes, err := goes(d)
-		if err != nil {
-			return err
-		}
-		if yes {
-			going = append(going, d)
-		}
-	}
-	if len(going) == 0 {
-		return nil
-	}
-	lock := t.libxdp
-	if lock == nil || tree != t.node.libxdpTree(t.rec) {
-		if lock, err = tree.LockExisting(ctx); errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		defer lock.Unlock()
-	}
-	for _, d := range going {
-		if err := lock.Unpin(d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // detachLibxdp takes a dispatcher with none but our members off the interface. One that
 // others have come into since is left, for the caller to change.
 func (t *tenure) detachLibxdp() error {
@@ -131,65 +81,4 @@ func (t *tenure) detachLibxdp() error {
 		return nil
 	}
 	return raced(err)
-}
-
-// unpinAll removes what is pinned of the chain's dispatchers: of those that are recorded,
-// of those that libxdp's tools made with members of ours in them, and with the
-// interface of all of that interface's.
-func (t *tenure) unpinAll(ctx context.Context) error {
-	own := t.node.libxdpTree(t.rec)
-	for _, tree := range t.node.libxdpTrees(t.rec) {
-		err := t.unpinFrom(ctx, tree, func(d pin.Dispatch) (bool, error) {
-			switch {
-			case d.Ifindex != t.rec.Key.Ifindex:
-				return false, nil
-			case tree == own && t.iface == nil && t.rec.NetNS != netdev.CurrentPath:
-				return true, nil
-			}
-			return t.isOurs(tree, d)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// isOurs tells whether a pinned dispatcher is a recorded one, or has members of ours.
-func (t *tenure) isOurs(tree pin.Libxdp, d pin.Dispatch) (bool, error) {
-	for _, s := range []*record.State{t.rec.State, t.rec.Pending} {
-		if s != nil && (d.ID == ebpf.ProgramID(s.ProgramID) || d.ID == ebpf.ProgramID(s.Replaced)) {
-			return true, nil
-		}
-	}
-	programs, err := tree.Programs(d)
-	if err != nil {
-		return false, err
-	}
-	defer closePrograms(programs)
-	for _, p := range programs {
-		id, err := programID(p)
-		if err != nil {
-			return false, err
-		}
-		if ownProgram(t.rec, id) != nil {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-func closePrograms(programs []*ebpf.Program) {
-	for _, p := range programs {
-		p.Close()
-	}
-}
-
-func programID(p *ebpf.Program) (uint32, error) {
-	info, err := p.Info()
-	if err != nil {
-		return 0, fmt.Errorf("read the id of %s: %w", p, err)
-	}
-	id, _ := info.ID()
-	return uint32(id), nil
 }

@@ -230,10 +230,8 @@ func (t *tenure) remove(ctx context.Context) error {
 	if err := t.detach(); err != nil {
 		return err
 	}
-	if t.rec != nil {
-		if err := t.unpinAll(ctx); err != nil {
-			return err
-		}
+	if err := t.unpinAll(ctx); err != nil {
+		return err
 	}
 	if err := t.lock.Clear(); err != nil {
 		return err
