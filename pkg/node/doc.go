@@ -19,6 +19,13 @@
 //
 // [Node.Remove] goes the other way: link, pins, record, folder, index.
 //
+// # Chains shared with libxdp's tools
+//
+// A chain in libxdp's dispatcher may be changed at any time by others who know nothing
+// of our locks. What the interface carries is read before each operation; our members
+// are the programs whose ids are recorded, and the rest is kept as it is. A swap that
+// came too late is made again from what is there by then.
+//
 // # Invariants
 //
 // At every instant the interface carries the old chain or the new one. Whatever
