@@ -73,7 +73,8 @@ type LibxdpLocked struct {
 // waits, as long as ctx allows, and then returns a [*LockedError] that names the
 // holder.
 //
-// Whoever takes a chain's lock too takes that first, and nobody holds two of these.
+// Whoever takes a chain's lock too takes that first, and whoever takes that of a
+// namespace's tree and that of the host's takes them in this order.
 //
 // A process that dies with the lock frees it. One that dies in here leaves at most
 // an empty tree or a part of one; [Libxdp.LockExisting], and Unlock where it has got
