@@ -75,11 +75,7 @@ func (d multiprog) fill(ctx context.Context, built *dispatcher.Built, members []
 		return err
 	}
 	plan := makePlan(d.version, members, built.Frags)
-	if err := load.Maps(built, members); err != nil {
-		return err
-	}
-	var err error
-	if built.Program, err = loadDispatcher(plan.config); err != nil {
+	if err := loadWithMaps(built, plan.config, members); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -91,10 +87,21 @@ func (d multiprog) fill(ctx context.Context, built *dispatcher.Built, members []
 	}
 	built.Slots = make([]dispatcher.Slot, len(members))
 	return load.Each(len(members), func(i int) (err error) {
-		built.Slots[i], err = slots.fill(&members[i], plan.functions[i], built.Maps[members[i].Name])
-		if err != nil {
+		if built.Slots[i], err = slots.fill(&members[i], plan.functions[i], built.Maps[members[i].Name]); err != nil {
 			return fmt.Errorf("filling slot %d of libxdp's dispatcher: %w", i, err)
 		}
 		return nil
 	})
+}
+
+// loadWithMaps loads the dispatcher while the members' maps are made, since a pod waits
+// for both.
+func loadWithMaps(built *dispatcher.Built, config *Config, members []dispatcher.Member) (err error) {
+	maps := make(chan error)
+	go func() { maps <- load.Maps(built, members) }()
+	built.Program, err = loadDispatcher(config)
+	if mapsErr := <-maps; err == nil {
+		err = mapsErr
+	}
+	return err
 }

@@ -14,16 +14,6 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/chaintest"
 )
 
-// counting makes n members that each count a packet in a map of their own.
-func counting(t testing.TB, n int) []dispatcher.Member {
-	t.Helper()
-	var members []dispatcher.Member
-	for i := range n {
-		members = append(members, chaintest.Object(t, "count.o", "count", fmt.Sprintf("count-%d", i), i))
-	}
-	return members
-}
-
 // BenchmarkPacket reports ns/packet of chains and of the same work as one function.
 func BenchmarkPacket(b *testing.B) {
 	packets := func(b *testing.B, p *ebpf.Program) {
@@ -50,20 +40,24 @@ func BenchmarkPacket(b *testing.B) {
 	for _, n := range []int{1, 2, 5, 10} {
 		for _, counters := range []bool{false, true} {
 			b.Run(fmt.Sprintf("chain of %d, counters %t", n, counters), func(b *testing.B) {
-				packets(b, build(b, dispatcher.Options{Counters: counters}, counting(b, n)...).Program)
+				packets(b, build(b, dispatcher.Options{Counters: counters}, chaintest.Counting(b, n)...).Program)
 			})
 		}
 	}
 }
 
-// BenchmarkBuild loads a chain of ten small members.
+// BenchmarkBuild loads chains of small members.
 func BenchmarkBuild(b *testing.B) {
-	members := counting(b, 10)
-	for b.Loop() {
-		built, err := New().Build(context.Background(), members, dispatcher.Options{Counters: true})
-		if err != nil {
-			b.Fatal(err)
-		}
-		built.Close()
+	for _, n := range []int{1, 5, 10} {
+		members := chaintest.Counting(b, n)
+		b.Run(fmt.Sprintf("members %d", n), func(b *testing.B) {
+			for b.Loop() {
+				built, err := New().Build(context.Background(), members, dispatcher.Options{Counters: true})
+				if err != nil {
+					b.Fatal(err)
+				}
+				built.Close()
+			}
+		})
 	}
 }

@@ -17,7 +17,7 @@ import (
 // 64 members with a map each fill a program; the counters are one too many, unless
 // members share a map.
 func TestMapLimit(t *testing.T) {
-	members := counting(t, MaxMembers)
+	members := chaintest.Counting(t, MaxMembers)
 	built := build(t, dispatcher.Options{}, members...)
 	if got := chaintest.Run(t, built.Program, chaintest.Frame()); got != uint32(chain.Pass) {
 		t.Errorf("verdict %d", got)

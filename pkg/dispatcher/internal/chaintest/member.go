@@ -5,6 +5,7 @@ package chaintest
 import (
 	"bytes"
 	"embed"
+	"fmt"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -72,6 +73,16 @@ func Globals(t testing.TB, name string, position int, verdict chain.Action, step
 		}
 	}
 	return m
+}
+
+// Counting makes n members that each count a packet in a map of their own.
+func Counting(t testing.TB, n int) []dispatcher.Member {
+	t.Helper()
+	var members []dispatcher.Member
+	for i := range n {
+		members = append(members, Object(t, "count.o", "count", fmt.Sprintf("count-%d", i), i))
+	}
+	return members
 }
 
 // Program makes a member of instructions.
