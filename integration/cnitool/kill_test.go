@@ -25,7 +25,7 @@ func TestKilledAdd(t *testing.T) {
 		p.Must(t, "DEL", conf)
 	}
 
-	const kills = 100
+	kills := orShort(100, 10)
 	for round, killed := 0, 0; killed < kills; round++ {
 		if round == 5*kills {
 			t.Fatalf("only %d of %d ADDs were still running when they were killed", killed, round)
@@ -58,7 +58,7 @@ func TestKilledDelAndChange(t *testing.T) {
 		change = min(change, timed(func() { p.Must(t, "ADD", changed) }))
 		del = min(del, timed(func() { p.Must(t, "DEL", changed) }))
 	}
-	for round := range 60 {
+	for round := range orShort(60, 6) {
 		p.Must(t, "ADD", old)
 		after := randomly(change)
 		wasKilled(t, p, "ADD", changed, after)
@@ -72,6 +72,15 @@ func TestKilledDelAndChange(t *testing.T) {
 		p.Must(t, "DEL", changed)
 		wantNothing(t, p, "DEL after a DEL killed", round, after)
 	}
+}
+
+// orShort is how often something is tried, and how often where tests are to be
+// short: integration/vm's, under emulation.
+func orShort(times, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return times
 }
 
 func timed(f func()) time.Duration {
