@@ -68,6 +68,9 @@ func (t *tenure) unpinFrom(ctx context.Context, tree pin.Libxdp, goes func(pin.D
 // of those that have members of ours in them, whoever made them, and with the interface
 // of all of that interface's.
 func (t *tenure) unpinAll(ctx context.Context) error {
+	if t.rec != nil && t.rec.State != nil && !t.hasLibxdp() {
+		return nil
+	}
 	programs, err := t.ownPrograms()
 	if err != nil {
 		return err
