@@ -514,3 +514,42 @@ func TestLibxdpBrokenRecord(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whether members of libxdp's tools take packets of several buffers is kept when ours
+// come to them, and with it whether the chain does.
+func TestLibxdpKeepsFragsOfOthers(t *testing.T) {
+	testenv.NeedFreplace(t)
+	n := Default()
+	frags := func(p *pod) (dispatcherTakes bool, slots []bool) {
+		program, err := ebpf.NewProgramFromID(p.attached(t, chain.PodSide).ProgramID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer program.Close()
+		config, err := libxdp.Read(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range config.Slots {
+			slots = append(slots, s.Frags)
+		}
+		return config.Frags, slots
+	}
+	p := newPod(t, 0)
+	p.tool(t, n).change(t, n, all(), 5, "pass") // the built-ins take them
+	alone, _ := frags(p)
+	p.apply(t, n, programs("count")...)
+	together, slots := frags(p)
+	if diff := cmp.Diff([]bool{true, true}, slots); diff != "" || together != alone {
+		t.Errorf("the dispatcher takes frags: %t alone, %t with ours; slots: %s", alone, together, diff)
+	}
+	p.apply(t, n, chain.Program{Name: "plain", Object: absolute(t, "../object/testdata/plain.o")})
+	together, slots = frags(p)
+	if diff := cmp.Diff([]bool{true, false}, slots); diff != "" || together {
+		t.Errorf("with one that takes none the dispatcher takes frags: %t; slots: %s", together, diff)
+	}
+	p.remove(t, n)
+	if now, _ := frags(p); now != alone {
+		t.Errorf("after ours left the dispatcher takes frags: %t, before they came: %t", now, alone)
+	}
+}

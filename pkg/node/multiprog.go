@@ -36,6 +36,7 @@ type slot struct {
 	chain.Member
 	program *ebpf.Program
 	id      uint32
+	frags   bool
 	// own is nil for a member that libxdp's tools put there. That is named by its
 	// program: a function's name may be a member's, too.
 	own *record.Member
@@ -44,7 +45,7 @@ type slot struct {
 // fill puts programs, which become the chain's, into its slots.
 func (c *libxdpChain) fill(rec *record.Record, config *libxdp.Config, programs []*ebpf.Program) error {
 	for i, program := range programs {
-		c.slots = append(c.slots, slot{program: program, Member: chain.Member{
+		c.slots = append(c.slots, slot{program: program, frags: config.Slots[i].Frags, Member: chain.Member{
 			Priority: config.Slots[i].Priority, ProceedOn: config.Slots[i].ProceedOn,
 		}})
 	}
@@ -132,7 +133,7 @@ func (c *libxdpChain) others() []dispatcher.Member {
 	var list []dispatcher.Member
 	for _, s := range c.slots {
 		if s.own == nil {
-			list = append(list, dispatcher.Member{Member: s.Member, Loaded: s.program})
+			list = append(list, dispatcher.Member{Member: s.Member, Loaded: s.program, Frags: s.frags})
 		}
 	}
 	return list
