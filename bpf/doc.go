@@ -3,7 +3,8 @@
 // Package bpf holds the built-in XDP programs: their C sources, one folder a
 // program with a README that says what it does and how it is set, and the objects
 // compiled from them, which are committed and embedded here. pkg/catalog gives
-// them their names.
+// them their names. Folder dispatcher holds no program of a chain, but what stands in
+// front of one: libxdp's dispatcher, for pkg/dispatcher/libxdp.
 //
 // # Mechanism
 //
@@ -15,11 +16,11 @@
 //
 // # Invariants
 //
-// The programs run on every kernel from 5.10 on: no helper, map type or verifier
-// feature of a later one. All are in section xdp.frags, so that a chain of them
-// takes frames of several buffers; a kernel before 5.18 does not know the load
-// flag that stands for it (BPF_F_XDP_HAS_FRAGS), and does not need it, since it
-// has no such frames. Loading them for those kernels means clearing that flag.
+// The programs, and the dispatcher, run on every kernel from 5.10 on: no helper, map
+// type or verifier feature of a later one. The programs are in section xdp.frags, so
+// that a chain of them takes frames of several buffers; a kernel before 5.18 does not
+// know the load flag that stands for it (BPF_F_XDP_HAS_FRAGS), and does not need it,
+// since it has no such frames. Loading them for those kernels means clearing that flag.
 //
 // None returns XDP_ABORTED, whatever the frame: that is left to bugs.
 //

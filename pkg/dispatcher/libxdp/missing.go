@@ -54,14 +54,15 @@ func hasPerfmon() bool {
 	return has(unix.CAP_PERFMON) || has(unix.CAP_SYS_ADMIN)
 }
 
-// notJITed reports whether the dispatcher is interpreted.
+// notJITed reports whether the dispatcher is interpreted: this process loaded it, so
+// it may know of its machine code, if there is any.
 func (t *target) notJITed() bool {
 	info, err := t.Info()
 	if err != nil {
 		return false
 	}
-	size, err := info.JitedSize()
-	return err == nil && size == 0
+	_, err = info.JitedSize()
+	return errors.Is(err, ebpf.ErrNotSupported)
 }
 
 func isBefore(version uint32) bool {

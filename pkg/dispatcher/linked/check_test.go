@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/chaintest"
 )
@@ -34,6 +35,14 @@ func TestNotLinkable(t *testing.T) {
 				t.Errorf("got %v, want %v that says %s", err, dispatcher.ErrNotLinkable, tt.says)
 			}
 		})
+	}
+}
+
+// What libxdp's tools loaded is a program of its own for good.
+func TestMemberOfOthers(t *testing.T) {
+	err := buildError(t, dispatcher.Options{}, dispatcher.Member{Member: chaintest.Settled("theirs", "f", 0, 0), Loaded: &ebpf.Program{}})
+	if !errors.Is(err, chain.ErrInvalid) || !strings.Contains(err.Error(), `"theirs"`) {
+		t.Errorf("got %v", err)
 	}
 }
 
