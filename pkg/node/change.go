@@ -45,8 +45,15 @@ func (t *tenure) hasMembers() bool {
 	return t.rec.State != nil && len(t.rec.State.Members) > 0
 }
 
+// errNobodyLeft is the error of a change that takes our last member out of a chain from
+// which libxdp's tools have taken their last one since it was planned.
+var errNobodyLeft = errors.New("the chain would have no members")
+
 // changeTo makes the change with one dispatcher, in the place of what was found.
 func (t *tenure) changeTo(ctx context.Context, p plan, c choice, found *libxdpChain) error {
+	if len(p.members)+len(found.others()) == 0 {
+		return errNobodyLeft
+	}
 	if err := checkCount(&p, c, found); err != nil {
 		return err
 	}

@@ -98,6 +98,8 @@ func (t *tenure) join(asked record.Requested, found *libxdpChain) (choice, error
 		return choice{}, fmt.Errorf(`%w: %s, which is attached by netlink, and "link" is asked for; use attach "auto" to join it`, netdev.ErrUnsupported, where)
 	case found.version == chain.LibxdpV1:
 		return choice{}, fmt.Errorf("%w: %s; it is older than what libxdp itself still changes: take it off first (xdp-loader unload %s --all)", netdev.ErrBusy, where, t.iface.Name)
+	case found.devbound:
+		return choice{}, fmt.Errorf("%w: %s, whose members are loaded for that device alone, which ours are not; take it off first (xdp-loader unload %s --all)", netdev.ErrBusy, where, t.iface.Name)
 	case found.unpinned:
 		return choice{}, fmt.Errorf("%w: %s, whose pins are gone: it lets every packet through and nobody can change it; take it off first (ip link set dev %s xdp off)", netdev.ErrBusy, where, t.iface.Name)
 	case asked.LibxdpVersion != chain.LibxdpVersionAuto && asked.LibxdpVersion != found.version:

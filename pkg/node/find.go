@@ -70,7 +70,7 @@ func (n *Node) readLibxdp(rec *record.Record, iface *netdev.Interface, attached 
 		}
 		return nil, err
 	}
-	c := &libxdpChain{dispatcher: program, id: uint32(attached.ProgramID), mode: attached.Mode, version: config.Version}
+	c := &libxdpChain{dispatcher: program, id: uint32(attached.ProgramID), mode: attached.Mode, version: config.Version, devbound: config.Devbound}
 	for _, s := range []*record.State{rec.State, rec.Pending} {
 		c.recorded = c.recorded || s != nil && s.ProgramID == c.id
 	}

@@ -22,6 +22,8 @@ type libxdpChain struct {
 	id         uint32
 	mode       chain.Mode
 	version    chain.LibxdpVersion
+	// devbound says that the dispatcher and its members are loaded for one device.
+	devbound bool
 	// slots are in running order.
 	slots []slot
 	// recorded says that the dispatcher is the record's, and was not made by others.

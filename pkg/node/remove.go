@@ -78,6 +78,9 @@ func (t *tenure) leaveRecorded(ctx context.Context, owner record.Owner) error {
 	if err == nil {
 		err = t.change(ctx, p)
 	}
+	if errors.Is(err, errNobodyLeft) {
+		return t.remove(ctx)
+	}
 	if err == nil || ctx.Err() != nil || errors.As(err, new(racedError)) {
 		return err
 	}
