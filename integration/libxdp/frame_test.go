@@ -3,6 +3,7 @@
 package libxdp
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"net"
@@ -71,33 +72,41 @@ func (m *marked) bytes(t *testing.T) []byte {
 func wantTrace(t *testing.T, p *plugintest.Pod, v verdicts, want string) {
 	t.Helper()
 	got := "-"
-	arrived := arrive(t, p, newFrame(protocolMarked, v))
-	if arrived != nil {
-		got = string(arrived.Signatures[:arrived.Count])
+	sent := newFrame(protocolMarked, v)
+	if arrived := arrive(t, p, sent.bytes(t)); arrived != nil {
+		var m marked
+		if _, err := binary.Decode(arrived, binary.BigEndian, &m); err != nil {
+			t.Fatal(err)
+		}
+		got = string(m.Signatures[:m.Count])
 	}
 	if got != want {
 		t.Errorf("members that signed, with verdicts %v: %q, want %q", v, got, want)
 	}
 }
 
-// arrive sends the frame to the pod and returns what arrives of it: nil if nothing
-// does. That shows when a frame sent after it, which no member drops, is there.
-func arrive(t *testing.T, p *plugintest.Pod, sent marked) *marked {
+// arrive sends a frame to the pod and returns what arrives of it: nil if nothing does.
+// That shows when a frame sent after it, which no member drops, is there.
+func arrive(t *testing.T, p *plugintest.Pod, frame []byte) []byte {
 	t.Helper()
 	fd := tap(t, p)
 	defer unix.Close(fd)
-	last := newFrame(protocolOther, nil)
-	testenv.Send(t, "", p.Host, sent.bytes(t), last.bytes(t))
+	after := newFrame(protocolOther, nil)
+	last := after.bytes(t)
+	testenv.Send(t, "", p.Host, frame, last)
 	for {
 		got := receive(t, fd)
-		switch got.Source {
-		case sent.Source:
-			return &got
-		case last.Source:
+		switch {
+		case bytes.Equal(source(got), source(frame)):
+			return got
+		case bytes.Equal(source(got), source(last)):
 			return nil
 		}
 	}
 }
+
+// source is a frame's source address.
+func source(frame []byte) []byte { return frame[6:12] }
 
 // tap opens a packet socket on the pod's end: it is given what the chain lets
 // through.
@@ -121,20 +130,18 @@ func tap(t *testing.T, p *plugintest.Pod) int {
 	return fd
 }
 
-// receive returns the next frame of a tap; too short a frame is none of the tests'.
-func receive(t *testing.T, fd int) (m marked) {
+// receive returns the next frame of a tap.
+func receive(t *testing.T, fd int) []byte {
 	t.Helper()
 	buffer := make([]byte, 2048)
 	for {
 		n, _, err := unix.Recvfrom(fd, buffer, 0)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
 			t.Fatalf("no frame arrives in the pod, not even one that no member drops: %v", err)
-		}
-		if _, err := binary.Decode(buffer[:n], binary.BigEndian, &m); err == nil {
-			return m
+		default:
+			return buffer[:n]
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/xdp-chain/xdp-chain/internal/plugintest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
@@ -53,4 +55,40 @@ func second(p *plugintest.Pod, more fields, programs ...fields) fields {
 	conf := p.Chained(more, programs...)
 	conf["name"] = "othernet"
 	return conf
+}
+
+// vanish ends the pod as a runtime that lost it would: its namespace goes, and GC
+// collects what is dead.
+func vanish(t *testing.T, p *plugintest.Pod) {
+	t.Helper()
+	p.Vanish(t)
+	(&plugintest.Pod{}).Must(t, "GC", plugintest.Entry(fields{"cniVersion": "1.1.0"}))
+}
+
+// whose lists the members of the pod's chain with the kind of their owner.
+func whose(t *testing.T, p *plugintest.Pod) []string {
+	t.Helper()
+	var list []string
+	for _, m := range p.ChainOn(t, "pod").Members {
+		list = append(list, m.Owner.Kind+" "+m.Name)
+	}
+	return list
+}
+
+func wantWhose(t *testing.T, p *plugintest.Pod, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, whose(t, p)); diff != "" {
+		t.Errorf("xdpctl lists other members (-want +got):\n%s", diff)
+	}
+}
+
+// wantDifference has CHECK find a difference and name it by these words.
+func wantDifference(t *testing.T, p *plugintest.Pod, conf fields, words ...string) {
+	t.Helper()
+	_, err := p.Call(t, "CHECK", conf)
+	if err == nil {
+		t.Errorf("CHECK finds nothing, want %q", words)
+		return
+	}
+	plugintest.WantError(t, "CHECK", err, err.Code, words...)
 }

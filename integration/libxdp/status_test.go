@@ -3,7 +3,7 @@
 package libxdp
 
 import (
-	"strconv"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -51,37 +51,27 @@ func (s status) unnumbered() []shown {
 //
 // of which it leaves out Prio and Chain actions, and a line " =>" for each member,
 // which leaves out Mode.
-func statusOf(t *testing.T, text string) status {
-	t.Helper()
-	var s status
+func statusOf(text string) (s status, err error) {
 	_, table, found := strings.Cut(text, "-----\n")
 	if !found {
-		t.Fatalf("xdp-loader shows no table:\n%s", text)
+		return s, fmt.Errorf("xdp-loader shows no table:\n%s", text)
 	}
 	for line := range strings.Lines(table) {
+		var m shown
 		words := strings.Fields(line)
 		switch {
 		case len(words) == 0 || strings.Contains(line, "<No XDP program loaded!>"):
-		case words[0] == "=>" && len(words) == 6:
-			s.members = append(s.members, shown{
-				name: words[2], priority: number(t, words[1]), actions: words[5], id: uint32(number(t, words[3])),
-			})
-		case words[0] != "=>" && len(words) == 5:
-			s.program, s.mode, s.id = words[1], words[2], uint32(number(t, words[3]))
+		case words[0] == "=>":
+			_, err = fmt.Sscan(line[len(" =>"):], &m.priority, &m.name, &m.id, new(string), &m.actions)
+			s.members = append(s.members, m)
 		default:
-			t.Fatalf("xdp-loader shows a line that is not understood: %q", line)
+			_, err = fmt.Sscan(line, new(string), &s.program, &s.mode, &s.id)
+		}
+		if err != nil {
+			return s, fmt.Errorf("xdp-loader shows a line that is not understood, %q: %w", line, err)
 		}
 	}
-	return s
-}
-
-func number(t *testing.T, text string) int {
-	t.Helper()
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return s, nil
 }
 
 // wantMembers fails the test unless xdp-loader shows these functions, in this order.

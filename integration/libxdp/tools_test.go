@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ type tools struct {
 	netns  string // path; "": the host's
 	ifname string
 	bpffs  string // LIBXDP_BPFFS; "": libxdp's plain tree
+	alone  bool   // LIBXDP_SKIP_DISPATCHER: load programs without a dispatcher
 }
 
 // plainTree is where libxdp's tools keep their pins if nobody tells them otherwise.
@@ -51,6 +53,9 @@ func (x tools) command(ctx context.Context, tool string, args ...string) *exec.C
 	cmd.Env = os.Environ()
 	if x.bpffs != "" {
 		cmd.Env = append(cmd.Env, "LIBXDP_BPFFS="+x.bpffs)
+	}
+	if x.alone {
+		cmd.Env = append(cmd.Env, "LIBXDP_SKIP_DISPATCHER=1")
 	}
 	return cmd
 }
@@ -105,13 +110,23 @@ func (x tools) tryLoad(letter string, priority int) error {
 // unload has xdp-loader unload the member of that name.
 func (x tools) unload(t *testing.T, function string) {
 	t.Helper()
-	for _, m := range x.status(t).members {
-		if m.name == function {
-			x.run(t, "xdp-loader", "unload", x.ifname, "-i", fmt.Sprint(m.id))
-			return
-		}
+	m, err := x.find(function)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("xdp-loader shows no %s", function)
+	if m == nil {
+		t.Fatalf("xdp-loader shows no %s", function)
+	}
+	x.run(t, "xdp-loader", "unload", x.ifname, "-i", fmt.Sprint(m.id))
+}
+
+// find returns the member of that name as xdp-loader shows it, nil where it shows none.
+func (x tools) find(function string) (*shown, error) {
+	s, err := x.tryStatus()
+	if i := slices.IndexFunc(s.members, func(m shown) bool { return m.name == function }); i >= 0 {
+		return &s.members[i], nil
+	}
+	return nil, err
 }
 
 // unloadAll has xdp-loader unload everything.
@@ -123,5 +138,17 @@ func (x tools) unloadAll(t *testing.T) {
 // status returns what xdp-loader shows of the interface.
 func (x tools) status(t *testing.T) status {
 	t.Helper()
-	return statusOf(t, x.run(t, "xdp-loader", "status", x.ifname))
+	s, err := x.tryStatus()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (x tools) tryStatus() (status, error) {
+	out, err := x.try("xdp-loader", "status", x.ifname)
+	if err != nil {
+		return status{}, err
+	}
+	return statusOf(out)
 }

@@ -11,17 +11,20 @@ import (
 
 // ListedChain is one chain of `xdpctl list -o json`, as documented.
 type ListedChain struct {
-	Key        string         `json:"key"`
-	Interface  string         `json:"interface"`
-	Ifindex    int            `json:"ifindex"`
-	NetNS      string         `json:"netns"`
-	Side       string         `json:"side"`
-	Mode       string         `json:"mode"`
-	Attach     string         `json:"attach"`
-	Dispatcher string         `json:"dispatcher"`
-	Generation uint64         `json:"generation"`
-	Owners     []ListedOwner  `json:"owners"`
-	Members    []ListedMember `json:"members"`
+	Key              string         `json:"key"`
+	Interface        string         `json:"interface"`
+	Ifindex          int            `json:"ifindex"`
+	NetNS            string         `json:"netns"`
+	Side             string         `json:"side"`
+	Mode             string         `json:"mode"`
+	Attach           string         `json:"attach"`
+	Dispatcher       string         `json:"dispatcher"`
+	DispatcherReason string         `json:"dispatcherReason"`
+	LibxdpVersion    int            `json:"libxdpVersion"`
+	LibxdpStatus     string         `json:"libxdpStatus"`
+	Generation       uint64         `json:"generation"`
+	Owners           []ListedOwner  `json:"owners"`
+	Members          []ListedMember `json:"members"`
 }
 
 // ListedOwner is who has members in the chain.
@@ -36,11 +39,13 @@ type ListedOwner struct {
 
 // ListedMember is one member.
 type ListedMember struct {
-	Name      string   `json:"name"`
-	Function  string   `json:"function"`
-	Priority  int      `json:"priority"`
-	ProceedOn []string `json:"proceedOn"`
-	Position  int      `json:"position"`
+	Name      string      `json:"name"`
+	Function  string      `json:"function"`
+	Priority  int         `json:"priority"`
+	ProceedOn []string    `json:"proceedOn"`
+	Position  int         `json:"position"`
+	Owner     ListedOwner `json:"owner"`
+	ProgramID uint32      `json:"programID"`
 }
 
 // CountedChain is one chain of `xdpctl stats -o json`, as documented.
@@ -48,6 +53,7 @@ type CountedChain struct {
 	Key       string       `json:"key"`
 	Interface string       `json:"interface"`
 	Rows      []CountedRow `json:"rows"`
+	Reason    string       `json:"reason"`
 }
 
 // CountedRow is how many packets got this verdict from this member.

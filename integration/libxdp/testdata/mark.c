@@ -63,8 +63,7 @@ MEMBER("xdp", mark_k, 'k')
 MEMBER("xdp/other", mark_l, 'l')
 
 /* The kernel keeps 15 characters of a name. */
-MEMBER("xdp", mark_with_a_long_m, 'm')
-MEMBER("xdp", mark_with_a_long_n, 'n')
+MEMBER("xdp", mark_with_a_long_name, 'm')
 
 /*
  * What libxdp's XDP_RUN_CONFIG makes: a variable named after the function, whose
