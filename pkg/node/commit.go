@@ -21,9 +21,9 @@ func (t *tenure) commit(ctx context.Context, s record.State) error {
 	if err != nil {
 		return err
 	}
-	if s.Replaced != 0 {
-		// The swap is over, so that nothing in the path of a packet is a stub now.
-		if err := t.unpin(ctx, s.Replaced); err != nil {
+	// The swap is over, so that nothing in the path of a packet is a stub now.
+	for _, id := range t.replacedBy(&s) {
+		if err := t.unpin(ctx, id); err != nil {
 			return err
 		}
 	}
@@ -39,6 +39,20 @@ func (t *tenure) commit(ctx context.Context, s record.State) error {
 		return err
 	}
 	return t.lock.Settle(s.Generation)
+}
+
+// replacedBy are the libxdp dispatchers whose pins go when a generation is final: the one
+// that was in its place, and the recorded one. That may have been taken off the interface
+// before, by what leaves its pins alone, such as ip link.
+func (t *tenure) replacedBy(next *record.State) []uint32 {
+	var ids []uint32
+	if next.Replaced != 0 {
+		ids = append(ids, next.Replaced)
+	}
+	if t.hasLibxdp() && t.rec.State.ProgramID != next.Replaced {
+		ids = append(ids, t.rec.State.ProgramID)
+	}
+	return ids
 }
 
 // retireCounts adds what the running generation counted to the base: its counters
