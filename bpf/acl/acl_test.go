@@ -266,14 +266,11 @@ func TestRandomFrames(t *testing.T) {
 
 // A frame of several buffers is decided on by its first.
 func TestFramesOfSeveralBuffers(t *testing.T) {
+	testenv.NeedKernel(t, testenv.HaveFrags())
 	program := load(t, allow, rule{Protocol: x.TCP, First: 22, Action: deny})
 	for port, want := range map[uint16]uint32{22: x.Drop, 80: x.Pass} {
 		frame := ipv6(x.TCP, append(x.Segment(port), make([]byte, 8000)...))
-		got, err := program.Run(&ebpf.RunOptions{Data: frame})
-		if err != nil {
-			testenv.Skip(t, "this kernel runs no frames of several buffers: "+err.Error())
-		}
-		if got != want {
+		if got := x.Run(t, program, frame); got != want {
 			t.Errorf("port %d: verdict %d, want %d", port, got, want)
 		}
 	}

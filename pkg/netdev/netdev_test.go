@@ -3,7 +3,6 @@
 package netdev
 
 import (
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -32,12 +31,10 @@ func program(t testing.TB, name string, verdict int32, frags bool) *ebpf.Program
 		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, verdict), asm.Return()},
 	}
 	if frags {
+		testenv.NeedKernel(t, testenv.HaveFrags())
 		spec.Flags = unix.BPF_F_XDP_HAS_FRAGS
 	}
 	p, err := ebpf.NewProgram(spec)
-	if frags && errors.Is(err, unix.EINVAL) {
-		testenv.Skip(t, "this kernel has no XDP frags; 5.18 has")
-	}
 	if err != nil {
 		t.Fatalf("loading program %s: %v", name, err)
 	}

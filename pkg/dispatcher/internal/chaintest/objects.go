@@ -131,7 +131,7 @@ func since(major, minor uint32, feature string) error {
 
 // frags is on a veth of large MTU, where the kernel takes frags programs alone.
 func frags(t *testing.T, d dispatcher.Dispatcher) {
-	testenv.NeedKernel(t, haveFrags())
+	testenv.NeedKernel(t, testenv.HaveFrags())
 	testenv.Veth(t, testenv.NewNetNS(t), "pod0", "large0", 9000)
 	large, err := net.InterfaceByName("large0")
 	if err != nil {
@@ -165,18 +165,6 @@ func frags(t *testing.T, d dispatcher.Dispatcher) {
 			}
 		})
 	}
-}
-
-// haveFrags loads a program that takes frags, which kernels before 5.18 refuse.
-func haveFrags() error {
-	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Type: ebpf.XDP, AttachType: ebpf.AttachXDP, Flags: unix.BPF_F_XDP_HAS_FRAGS, License: "GPL",
-		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, int32(chain.Pass)), asm.Return()},
-	})
-	if err != nil {
-		return ebpf.ErrNotSupported
-	}
-	return p.Close()
 }
 
 func kernelVersion(t *testing.T, d dispatcher.Dispatcher) {
