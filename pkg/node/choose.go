@@ -62,10 +62,12 @@ func (n *Node) fallBack(asked record.Requested, reason error) (choice, error) {
 }
 
 // chooseFor returns the dispatcher for this chain. One that has members of ours stays
-// with its own; one that libxdp's tools made is joined.
+// with its own; one that libxdp's tools made is joined, also where ours was before they
+// took it off.
 func (t *tenure) chooseFor(asked record.Requested, found *libxdpChain) (choice, error) {
-	if s := t.rec.State; s != nil && len(s.Members) > 0 {
-		return keepDispatcher(s, asked)
+	madeAnew := t.hasLibxdp() && found != nil && !found.hasOwn() && !found.unpinned
+	if t.hasMembers() && !madeAnew {
+		return keepDispatcher(t.rec.State, asked)
 	}
 	if found == nil {
 		return t.node.choose(asked)

@@ -65,7 +65,8 @@ func (n *Node) readLibxdp(rec *record.Record, iface *netdev.Interface, attached 
 	config, err := libxdp.Read(program)
 	if err != nil {
 		program.Close()
-		if errors.Is(err, libxdp.ErrNotDispatcher) {
+		// A version to come is to us what any other program is.
+		if errors.Is(err, libxdp.ErrNotDispatcher) || errors.Is(err, libxdp.ErrVersion) {
 			err = nil
 		}
 		return nil, err

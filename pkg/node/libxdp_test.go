@@ -36,15 +36,16 @@ func newLibxdpPod(t *testing.T) *pod {
 // tool does to a pod's interface what libxdp's tools do: it puts the built-ins named at
 // the given priority into its chain, and takes off those it is told to.
 type tool struct {
-	pod  *pod
-	tree pin.Libxdp
+	pod     *pod
+	tree    pin.Libxdp
+	version chain.LibxdpVersion // of the dispatchers that it makes
 }
 
 func (p *pod) tool(t *testing.T, n *Node) tool {
 	t.Helper()
 	iface := p.open(t, chain.PodSide)
 	defer iface.NetNS.Close()
-	return tool{p, n.BPFFS.Libxdp(iface.NetNS.Cookie())}
+	return tool{pod: p, tree: n.BPFFS.Libxdp(iface.NetNS.Cookie())}
 }
 
 // all has every member stay.
@@ -97,7 +98,7 @@ func (x tool) try(t *testing.T, n *Node, stays func(slot) bool, priority int, na
 
 func (x tool) swap(t *testing.T, iface *netdev.Interface, lock *pin.LibxdpLocked, members []dispatcher.Member, found *libxdpChain) error {
 	t.Helper()
-	built, err := libxdp.New(chain.LibxdpVersionAuto).Build(t.Context(), members, dispatcher.Options{})
+	built, err := libxdp.New(x.version).Build(t.Context(), members, dispatcher.Options{})
 	if err != nil {
 		return err
 	}
@@ -272,7 +273,7 @@ func TestLibxdpJoins(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			testenv.NoLeaks(t)
 			p := newPod(t, 0)
-			x := tool{p, tree(p)}
+			x := tool{pod: p, tree: tree(p)}
 			x.change(t, n, all(), 15, "pass")
 			p.apply(t, n, programs("count", "drop")...)
 			p.check(t, n)
