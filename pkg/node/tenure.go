@@ -155,11 +155,11 @@ func (t *tenure) runs(s *record.State) (bool, error) {
 // pending generation, and not of the one before: which of the two it has more of.
 func (t *tenure) pendingWentOn() (bool, error) {
 	found, err := t.node.findLibxdp(t.rec, t.iface)
-	if err != nil || !found.hasOwn() {
+	if err != nil {
 		return false, err
 	}
 	defer found.close()
-	return found.distance(t.rec.Pending) < found.distance(t.rec.State), nil
+	return found.hasOwn() && found.distance(t.rec.Pending) < found.distance(t.rec.State), nil
 }
 
 func (t *tenure) linkRuns(id ebpf.ProgramID) (bool, error) {
