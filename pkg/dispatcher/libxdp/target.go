@@ -61,7 +61,7 @@ func (t *target) program(m *dispatcher.Member, function string, maps map[string]
 	if err != nil {
 		return nil, fmt.Errorf("member %q: %w", m.Name, err)
 	}
-	p, err := ebpf.NewProgram(spec)
+	p, err := loadExtension(spec)
 	if missing := t.missing(err); missing != nil {
 		return nil, missing
 	}
