@@ -28,10 +28,9 @@ func main() {
 	if err := tell(result); err != nil {
 		fmt.Println("telling the machine how the script ended:", err) // the console
 	}
-	// A process 1 that returned would be a kernel panic.
+	// Otherwise process 1 ends, which is a kernel panic and ends the machine too.
 	err = unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 	fmt.Println("powering off:", err)
-	select {}
 }
 
 // work does everything between boot and power-off.
