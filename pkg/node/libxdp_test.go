@@ -382,16 +382,26 @@ func TestLibxdpRefusals(t *testing.T) {
 		words  string
 	}{
 		{"eleven", nil, func(p *pod) { p.Programs = eleven }, chain.ErrTooManyMembers, "the chain has 11, its dispatcher calls at most 10"},
-		{"eleven with libxdp's", func(t *testing.T, p *pod) { p.tool(t, n).change(t, n, all(), 5, "pass") }, func(p *pod) { p.Programs = eleven[:10] },
-			chain.ErrTooManyMembers, "the chain would have 11, of them 1 that libxdp's tools put there"},
-		{"linked where libxdp's is", func(t *testing.T, p *pod) { p.tool(t, n).change(t, n, all(), 5, "pass") }, func(p *pod) { p.Dispatcher = chain.DispatcherLinked },
-			netdev.ErrBusy, `use dispatcher "auto" or "libxdp" to join it`},
-		{"link where libxdp's is", func(t *testing.T, p *pod) { p.tool(t, n).change(t, n, all(), 5, "pass") }, func(p *pod) { p.Dispatcher, p.Attach = chain.DispatcherAuto, chain.AttachLink },
-			netdev.ErrUnsupported, `use attach "auto" to join it`},
-		{"other version", func(t *testing.T, p *pod) { p.tool(t, n).change(t, n, all(), 5, "pass") }, func(p *pod) { p.LibxdpVersion = chain.LibxdpV3 },
-			netdev.ErrUnsupported, "version 3 is asked for"},
-		{"generic where native is", func(t *testing.T, p *pod) { p.tool(t, n).change(t, n, all(), 5, "pass") }, func(p *pod) { p.Mode = chain.ModeGeneric },
-			netdev.ErrUnsupported, "in mode native"},
+		{
+			"eleven with libxdp's", func(t *testing.T, p *pod) { p.tool(t, n).change(t, n, all(), 5, "pass") }, func(p *pod) { p.Programs = eleven[:10] },
+			chain.ErrTooManyMembers, "the chain would have 11, of them 1 that libxdp's tools put there",
+		},
+		{
+			"linked where libxdp's is", func(t *testing.T, p *pod) { p.tool(t, n).change(t, n, all(), 5, "pass") }, func(p *pod) { p.Dispatcher = chain.DispatcherLinked },
+			netdev.ErrBusy, `use dispatcher "auto" or "libxdp" to join it`,
+		},
+		{
+			"link where libxdp's is", func(t *testing.T, p *pod) { p.tool(t, n).change(t, n, all(), 5, "pass") }, func(p *pod) { p.Dispatcher, p.Attach = chain.DispatcherAuto, chain.AttachLink },
+			netdev.ErrUnsupported, `use attach "auto" to join it`,
+		},
+		{
+			"other version", func(t *testing.T, p *pod) { p.tool(t, n).change(t, n, all(), 5, "pass") }, func(p *pod) { p.LibxdpVersion = chain.LibxdpV3 },
+			netdev.ErrUnsupported, "version 3 is asked for",
+		},
+		{
+			"generic where native is", func(t *testing.T, p *pod) { p.tool(t, n).change(t, n, all(), 5, "pass") }, func(p *pod) { p.Mode = chain.ModeGeneric },
+			netdev.ErrUnsupported, "in mode native",
+		},
 		{"something else is there", func(t *testing.T, p *pod) { p.occupy(t, chain.PodSide) }, func(*pod) {}, netdev.ErrBusy, "carries XDP program"},
 		{"a link", nil, func(p *pod) { p.Attach = chain.AttachLink }, netdev.ErrUnsupported, `use attach "auto"`},
 		{"a member without BTF", nil, func(p *pod) {
