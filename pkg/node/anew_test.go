@@ -4,8 +4,10 @@ package node
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 
@@ -52,6 +54,33 @@ func TestLibxdpMadeAnewInAnotherVersion(t *testing.T) {
 	p.shows(t, n, theirs(0, "pass", 5), ours(1, "count", 10))
 	x.change(t, n, func(s slot) bool { return s.Function != "pass" }, 0)
 	p.remove(t, n)
+}
+
+// The sweep, which is in the way of a pod that starts, does not wait for libxdp's tools.
+func TestSweepPassesOverALockedTree(t *testing.T) {
+	testenv.NeedFreplace(t)
+	testenv.NoLeaks(t)
+	n, p := Default(), newLibxdpPod(t)
+	p.apply(t, n, programs("count")...)
+	lock, err := p.tool(t, n).tree.Lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.deleteVeth(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := n.Sweep(ctx, 16); err != nil || ctx.Err() != nil {
+		t.Errorf("sweep: %v, %v", err, ctx.Err())
+	}
+	if keys, err := n.keys(); len(keys) != 1 || err != nil {
+		t.Errorf("chains left: %v, %v", keys, err)
+	}
+	if err := lock.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Sweep(t.Context(), 16); err != nil {
+		t.Error(err)
+	}
 }
 
 // A dispatcher of a version that is not known yet is a program like any other.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
+	"github.com/xdp-chain/xdp-chain/pkg/pin"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
@@ -62,7 +63,13 @@ func (n *Node) sweep(ctx context.Context, key chain.Key) error {
 		return err
 	}
 	owners := t.owners()
-	if err := t.remove(ctx); err != nil {
+	now, cancel := context.WithCancel(ctx)
+	cancel()
+	err = t.remove(now)
+	if errors.Is(err, pin.ErrLocked) {
+		return nil // somebody works on libxdp's tree
+	}
+	if err != nil {
 		return err
 	}
 	return n.forgetDead(ctx, owners)
