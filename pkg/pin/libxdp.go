@@ -36,24 +36,6 @@ func (t Tree) Libxdp(cookie uint64) Libxdp {
 // another one. The host's namespace has its pins there.
 func (t Tree) HostLibxdp() Libxdp { return Libxdp{bpffs: t.Root} }
 
-// LibxdpCookies returns the cookies of the network namespaces that have a tree of
-// their own, in no order that means anything. What else there may be beside them is
-// none of ours and left out.
-func (t Tree) LibxdpCookies() ([]uint64, error) {
-	names, err := listFolder(t.netns())
-	if err != nil {
-		return nil, fmt.Errorf("list network namespaces with pins of libxdp: %w", err)
-	}
-	cookies := make([]uint64, 0, len(names))
-	for _, name := range names {
-		cookie, err := strconv.ParseUint(name, 10, 64)
-		if err == nil && strconv.FormatUint(cookie, 10) == name {
-			cookies = append(cookies, cookie)
-		}
-	}
-	return cookies, nil
-}
-
 // BPFFS returns the folder that libxdp's tools take for their bpffs when the
 // environment variable LIBXDP_BPFFS holds it. It must exist for that.
 func (x Libxdp) BPFFS() string { return x.bpffs }

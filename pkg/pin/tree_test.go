@@ -256,9 +256,6 @@ func TestNoTreeIsNoChains(t *testing.T) {
 	if networks, err := nowhere.Networks(); len(networks) != 0 || err != nil {
 		t.Errorf("networks: %v, %v; want none", networks, err)
 	}
-	if cookies, err := nowhere.LibxdpCookies(); len(cookies) != 0 || err != nil {
-		t.Errorf("cookies: %v, %v; want none", cookies, err)
-	}
 	if _, err := nowhere.TryLock(key); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("TryLock: %v; want fs.ErrNotExist", err)
 	}
