@@ -46,8 +46,8 @@
 // of every dispatcher that it does not find on its interface, and it looks for the
 // interface in the namespace that it runs in: in one tree for all, it would take the
 // links of every pod's members away and leave dispatchers that call stubs. The links
-// of our members are pinned in the chain's folder as well, where a "clean" in the
-// wrong place does not reach them.
+// of our members to the dispatcher that we made last are pinned in the chain's folder as
+// well, where a "clean" in the wrong place does not reach them.
 //
 // # Generations
 //
