@@ -24,8 +24,9 @@ type Dispatcher interface {
 	// Errors that satisfy errors.Is: chain.ErrTooManyMembers, chain.ErrInvalid for
 	// members that can stand in no chain, [ErrRefused] (a *[RefusedError]) for a
 	// member the verifier refuses, [ErrNotLinkable] and what is behind it, [ErrNoBTF],
-	// [ErrMapRefused], [ErrNotPermitted], ebpf.ErrMapIncompatible for a given map that
-	// does not fit, and ebpf.ErrNotSupported where the kernel lacks something.
+	// [ErrProgramArray], [ErrMapRefused], [ErrNotPermitted], ebpf.ErrMapIncompatible for
+	// a given map that does not fit, and ebpf.ErrNotSupported where the kernel lacks
+	// something.
 	Build(ctx context.Context, members []Member, opts Options) (*Built, error)
 }
 

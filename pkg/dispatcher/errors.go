@@ -33,6 +33,10 @@ var (
 	ErrNoBTF = errors.New("the object has no BTF for the function, by which the kernel knows that it fits into a slot of libxdp's dispatcher: " +
 		"compile it with clang -g, and strip no more than the debug sections (llvm-strip -g)")
 
+	// ErrProgramArray is behind errors about a member whose object fills a program array
+	// by itself. The programs that its tail calls lead to are not loaded with it.
+	ErrProgramArray = errors.New("a chain loads no program but its members")
+
 	// ErrMapRefused is behind errors about a map that the kernel does not make as the
 	// object, or the settings of its map, ask for it.
 	ErrMapRefused = errors.New("the kernel makes no such map")

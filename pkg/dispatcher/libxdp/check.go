@@ -58,5 +58,5 @@ func checkMember(m *dispatcher.Member) error {
 	if btf.FuncMetadata(&p.Instructions[0]) == nil {
 		return fmt.Errorf("member %q, function %q: %w", m.Name, m.Function, dispatcher.ErrNoBTF)
 	}
-	return load.CheckProgramArrays(m, chain.ErrInvalid)
+	return load.CheckProgramArrays(m)
 }

@@ -34,7 +34,7 @@ func TestCheck(t *testing.T) {
 		{"in hardware", chain.LibxdpV2, dispatcher.Options{Ifindex: 1}, good, ebpf.ErrNotSupported, "hardware"},
 		{"no BTF", chain.LibxdpV2, dispatcher.Options{}, chaintest.Strip(chaintest.Returning("bare", 0, 2)), dispatcher.ErrNoBTF, `"bare"`},
 		{"loaded as a program by itself", chain.LibxdpV2, dispatcher.Options{}, plain, chain.ErrInvalid, "XDP"},
-		{"tail calls within the object", chain.LibxdpV2, dispatcher.Options{}, filled, chain.ErrInvalid, `"loop"`},
+		{"tail calls within the object", chain.LibxdpV2, dispatcher.Options{}, filled, dispatcher.ErrProgramArray, `"loop"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := chaintest.BuildError(t, New(tt.version), tt.opts, tt.member)

@@ -47,7 +47,7 @@ func checkMember(m *dispatcher.Member) error {
 	if rest := p.Flags &^ unix.BPF_F_XDP_HAS_FRAGS; rest != 0 {
 		return fmt.Errorf("%w: member %q wants to be loaded with flags %#x, which would be the whole chain's", dispatcher.ErrNotLinkable, m.Name, rest)
 	}
-	return load.CheckProgramArrays(m, dispatcher.ErrNotLinkable)
+	return load.CheckProgramArrays(m)
 }
 
 // checkKconfig refuses a second member with externs from .kconfig: cilium/ebpf

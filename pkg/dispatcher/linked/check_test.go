@@ -16,7 +16,7 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/chaintest"
 )
 
-func TestNotLinkable(t *testing.T) {
+func TestMemberRefused(t *testing.T) {
 	flags := chaintest.Returning("a", 0, 2)
 	chaintest.Spec(flags).Flags = unix.BPF_F_STRICT_ALIGNMENT
 	filled := chaintest.Object(t, "calls.o", "tail", "a", 0)
@@ -24,15 +24,17 @@ func TestNotLinkable(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		member dispatcher.Member
+		want   error
 		says   string
 	}{
-		{"flags", flags, "0x1"},
-		{"tail calls within the object", filled, `"loop"`},
+		{"flags", flags, dispatcher.ErrNotLinkable, "0x1"},
+		// Which no dispatcher takes, so that there is no use in trying another.
+		{"tail calls within the object", filled, dispatcher.ErrProgramArray, `"loop"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := buildError(t, dispatcher.Options{}, tt.member)
-			if !errors.Is(err, dispatcher.ErrNotLinkable) || !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("got %v, want %v that says %s", err, dispatcher.ErrNotLinkable, tt.says)
+			if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("got %v, want %v that says %s", err, tt.want, tt.says)
 			}
 		})
 	}

@@ -41,7 +41,7 @@ var codes = []struct {
 	{types.ErrInvalidNetNS, []error{netdev.ErrNetNSGone}},
 	{types.ErrInternal, []error{node.ErrDiffers}}, // CHECK has no code of its own
 	{codeTooManyMembers, []error{chain.ErrTooManyMembers, dispatcher.ErrTooManyMaps}},
-	{codeUnusable, []error{object.ErrUnusable, catalog.ErrUnknown, dispatcher.ErrNotLinkable, dispatcher.ErrNoBTF, dispatcher.ErrMapRefused}},
+	{codeUnusable, []error{object.ErrUnusable, catalog.ErrUnknown, dispatcher.ErrNotLinkable, dispatcher.ErrNoBTF, dispatcher.ErrProgramArray, dispatcher.ErrMapRefused}},
 	{codeCannotCarry, []error{netdev.ErrBusy, netdev.ErrUnsupported, netdev.ErrNotVeth, netdev.ErrNoInterface}},
 	{codeKernelLacks, []error{ebpf.ErrNotSupported, dispatcher.ErrNotPermitted, pin.ErrNoBPFFS}},
 	{types.ErrInvalidNetworkConfig, []error{chain.ErrInvalid}},

@@ -40,6 +40,8 @@ func TestCodes(t *testing.T) {
 		{dispatcher.ErrMixedLicenses, 103},
 		{dispatcher.ErrStackTooDeep, 103},
 		{dispatcher.ErrNotLinkable, 103},
+		{dispatcher.ErrNoBTF, 103},
+		{dispatcher.ErrProgramArray, 103},
 		{dispatcher.ErrMapRefused, 103},
 		{netdev.ErrBusy, 101},
 		{netdev.ErrUnsupported, 101},

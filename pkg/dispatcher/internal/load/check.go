@@ -30,16 +30,17 @@ func Check(m *dispatcher.Member) (*ebpf.ProgramSpec, error) {
 }
 
 // CheckProgramArrays refuses tail calls that the object itself has set up: the
-// programs they lead to are not loaded with the member. The error wraps because.
-func CheckProgramArrays(m *dispatcher.Member, because error) error {
+// programs they lead to are not loaded with the member. Errors satisfy errors.Is(err,
+// dispatcher.ErrProgramArray).
+func CheckProgramArrays(m *dispatcher.Member) error {
 	for name, spec := range m.Spec.Maps {
 		if spec.Type != ebpf.ProgramArray {
 			continue
 		}
 		for _, kv := range spec.Contents {
 			if program, ok := kv.Value.(string); ok {
-				return fmt.Errorf("%w: program array %q of member %q is filled with %q by the object, and a chain loads no program but its members; "+
-					"leave the array empty in the object and fill it after the attachment", because, name, m.Name, program)
+				return fmt.Errorf("%w: program array %q of member %q is filled with %q by the object; "+
+					"leave the array empty in the object and fill it after the attachment", dispatcher.ErrProgramArray, name, m.Name, program)
 			}
 		}
 	}
