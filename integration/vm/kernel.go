@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -23,6 +24,28 @@ var kernels = []kernel{
 	{series: "5.10", suite: "bullseye", optional: true},
 	{series: "6.1", suite: "bookworm"},
 	{series: "6.12", suite: "trixie"},
+}
+
+func seriesOf(list []kernel) string {
+	var names []string
+	for _, k := range list {
+		names = append(names, k.series)
+	}
+	return strings.Join(names, ",")
+}
+
+// kernelsOf reads a list as seriesOf prints it. Who names a kernel wants it.
+func kernelsOf(list string) (found []kernel, err error) {
+	for name := range strings.SplitSeq(list, ",") {
+		i := slices.IndexFunc(kernels, func(k kernel) bool { return k.series == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no kernel %q: the lab has %s", name, seriesOf(kernels))
+		}
+		k := kernels[i]
+		k.optional = false
+		found = append(found, k)
+	}
+	return found, nil
 }
 
 // metaPackage is empty and depends on the newest kernel of a suite.

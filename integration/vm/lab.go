@@ -4,22 +4,26 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/xdp-chain/xdp-chain/integration/vm/script"
 )
 
-// lab is where guests are made: a checkout, and a folder in it that git ignores.
+// lab is where guests are made.
 type lab struct {
 	checkout string
-	cache    string
+	cache    string // in the checkout, where git does not look
+	bin      string // binaries built for the guests, below dir
+	dir      string // of this run alone
 }
 
 func newLab(ctx context.Context) (*lab, error) {
@@ -27,103 +31,123 @@ func newLab(ctx context.Context) (*lab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the checkout: %w", withStderr(err))
 	}
-	checkout := string(out[:len(out)-1])
+	checkout := strings.TrimSpace(string(out))
 	cache := filepath.Join(checkout, ".cache/vm")
-	return &lab{checkout, cache}, os.MkdirAll(cache, 0o755)
+	return &lab{checkout: checkout, cache: cache}, os.MkdirAll(cache, 0o755)
 }
 
-// work is what guests are to do, whatever their kernel.
-type work struct {
-	suites []suite
-	steps  []script.Step
-	files  map[string]string // path in the guest -> path on the machine
-	cpus   int
-	icount bool
-	limit  time.Duration
+// guest is one kernel and what it is to run.
+type guest struct {
+	kernel
+	options
+	kernelDir, userland string
+	suites              []suite
 }
 
-// run does the work in a guest with kernel k; dir is for its files.
-func (l *lab) run(ctx context.Context, k kernel, w work, bin, dir string, output io.Writer) (script.Result, error) {
-	kernelDir, err := k.fetch(ctx, l)
+// run does what the command line asks for in each of the kernels, several at a time.
+// Its status is that of the first kernel in which something failed.
+func (l *lab) run(ctx context.Context, o options) (status int, err error) {
+	if l.dir, err = os.MkdirTemp(l.cache, "run-"); err != nil {
+		return 1, err
+	}
+	// A run that is killed leaves it there, for make clean.
+	defer os.RemoveAll(l.dir)
+	l.bin = filepath.Join(l.dir, "bin")
+	guests, err := l.prepare(ctx, o)
 	if err != nil {
+		return 1, err
+	}
+	statuses, errs := make([]int, len(guests)), make([]error, len(guests))
+	// The tests of one guest mostly keep one processor busy.
+	slots := make(chan struct{}, runtime.NumCPU())
+	var all sync.WaitGroup
+	for i, g := range guests {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			output := io.Writer(os.Stdout)
+			if len(guests) > 1 {
+				lines := &lineWriter{prefix: fmt.Sprintf("%-4s | ", g.series), to: os.Stdout}
+				defer lines.flush()
+				output = lines
+			}
+			statuses[i], errs[i] = l.runGuest(ctx, g, output)
+		})
+	}
+	all.Wait()
+	for i := len(statuses) - 1; i >= 0; i-- {
+		if statuses[i] != 0 {
+			status = statuses[i]
+		}
+	}
+	return status, errors.Join(errs...)
+}
+
+// prepare fetches and builds what the guests need.
+func (l *lab) prepare(ctx context.Context, o options) ([]guest, error) {
+	for _, command := range []string{"hack/need.sh qemu-system-x86_64", "hack/cni-plugins.sh"} {
+		cmd := exec.CommandContext(ctx, "bash", "-c", command)
+		cmd.Dir, cmd.Stdout, cmd.Stderr = l.checkout, os.Stderr, os.Stderr
+		if err := cmd.Run(); err != nil {
+			return nil, fmt.Errorf("%s: %w", command, err)
+		}
+	}
+	userland, err := l.userland(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var guests []guest
+	for _, k := range o.kernels {
+		dir, err := k.fetch(ctx, l)
+		if err != nil && k.optional && ctx.Err() == nil {
+			fmt.Fprintf(os.Stderr, "lab: kernel %s is left out: %v\n", k.series, err)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		guests = append(guests, guest{kernel: k, options: o, kernelDir: dir, userland: userland})
+	}
+	if err := l.buildCommands(ctx); err != nil {
+		return nil, err
+	}
+	suites, err := l.buildSuites(ctx, o.packages)
+	for i := range guests {
+		guests[i].suites = suites
+	}
+	return guests, err
+}
+
+// runGuest boots one guest and says how it ended.
+func (l *lab) runGuest(ctx context.Context, g guest, output io.Writer) (int, error) {
+	start := time.Now()
+	result, err := l.boot(ctx, g, output)
+	fmt.Fprintf(os.Stderr, "lab: kernel %s took %.0f s\n", g.series, time.Since(start).Seconds())
+	switch {
+	case err != nil:
+		return 1, fmt.Errorf("kernel %s: %w", g.series, err)
+	case result.Status != 0:
+		return result.Status, fmt.Errorf("kernel %s: failed with status %d: %s", g.series, result.Status, strings.Join(result.Failed, ", "))
+	}
+	return 0, nil
+}
+
+func (l *lab) boot(ctx context.Context, g guest, output io.Writer) (script.Result, error) {
+	if ctx.Err() != nil {
+		return script.Result{}, context.Cause(ctx)
+	}
+	dir := filepath.Join(l.dir, g.series)
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		return script.Result{}, err
 	}
-	boot, err := vmlinuz(kernelDir)
+	vmlinuz, err := vmlinuz(g.kernelDir)
 	if err != nil {
 		return script.Result{}, err
 	}
 	initrd := filepath.Join(dir, "initrd")
-	if err := l.assemble(ctx, initrd, k, kernelDir, w, bin); err != nil {
-		return script.Result{}, fmt.Errorf("making the image of kernel %s: %w", k.series, err)
+	if err := l.assemble(ctx, initrd, g); err != nil {
+		return script.Result{}, fmt.Errorf("making the image: %w", err)
 	}
-	m := machine{vmlinuz: boot, initrd: initrd, dir: dir, cpus: w.cpus, icount: w.icount, limit: w.limit}
+	m := machine{vmlinuz: vmlinuz, initrd: initrd, dir: dir, cpus: g.cpus, icount: g.icount, limit: g.limit}
 	return m.run(ctx, output)
-}
-
-// assemble writes the root file system of a guest.
-func (l *lab) assemble(ctx context.Context, file string, k kernel, kernelDir string, w work, bin string) error {
-	userland, err := l.userland(ctx)
-	if err != nil {
-		return err
-	}
-	im, err := newImage(file)
-	if err != nil {
-		return err
-	}
-	defer im.file.Close() // on the way out of an error; otherwise it is closed already
-	for _, dir := range []string{"/root", "/var/lib", "/opt"} {
-		im.folder(dir)
-	}
-	if err := im.copyTree("/", userland, "usr/share"); err != nil {
-		return err
-	}
-	if err := im.copyTree(guestRoot, l.checkout, ".git", ".cache", "bin"); err != nil {
-		return err
-	}
-	if err := im.copyTree(guestRoot+"/.cache/bin", filepath.Join(l.checkout, ".cache/bin")); err != nil {
-		return err
-	}
-	files := map[string]string{script.Init: filepath.Join(bin, "guest")}
-	for _, name := range []string{"xdp-chain", "xdpctl"} {
-		files[path.Join(guestRoot, "bin", name)] = filepath.Join(bin, name)
-	}
-	for _, s := range w.suites {
-		files[s.name()] = s.binary
-	}
-	for to, from := range w.files {
-		files[to] = from
-	}
-	for to, from := range files {
-		if err := im.copy(to, from); err != nil {
-			return err
-		}
-	}
-	s := script.Script{
-		Env: []string{
-			"CI=true",
-			"XDP_CHAIN_LAB=" + k.series,
-			"XDP_CHAIN_BIN=" + guestRoot + "/bin",
-		},
-		Steps: w.steps,
-	}
-	modules, err := newModuleTree(kernelDir, filepath.Join(userland, "bin/busybox"), "xzcat")
-	if err != nil {
-		return err
-	}
-	for _, name := range wantedModules {
-		if err := modules.choose(ctx, name); err != nil {
-			return err
-		}
-	}
-	for _, m := range modules.chosen {
-		name := "/modules/" + m.name
-		im.put(name, 0o644, m.content)
-		s.Modules = append(s.Modules, name)
-	}
-	text, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	im.put(script.Path, 0o644, text)
-	return im.close()
 }

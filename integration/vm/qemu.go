@@ -45,9 +45,12 @@ func (m machine) run(ctx context.Context, output io.Writer) (script.Result, erro
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", m.args()...)
 	var complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = output, &complaints
-	if err := cmd.Run(); err != nil {
-		return result, errors.Join(fmt.Errorf("the virtual machine was stopped: %w: %s",
-			errors.Join(context.Cause(ctx), err), bytes.TrimSpace(complaints.Bytes())), m.lastWords())
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return result, errors.Join(fmt.Errorf("the virtual machine was stopped: %w", context.Cause(ctx)), m.lastWords())
+	}
+	if err != nil {
+		return result, fmt.Errorf("qemu-system-x86_64: %w: %s", err, bytes.TrimSpace(complaints.Bytes()))
 	}
 	status, err := os.ReadFile(m.port(script.Status))
 	if err != nil {

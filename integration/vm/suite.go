@@ -35,23 +35,25 @@ type suite struct {
 	binary string
 }
 
-// buildSuites builds the test binaries of packages into dir. They are static, as
-// the guest has another libc or none.
-func (l *lab) buildSuites(ctx context.Context, dir string, patterns []string) ([]suite, error) {
-	const withTests = `{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{"\n"}}{{end}}`
+// buildSuites builds the test binaries of packages. They are static, as the guest has
+// another libc or none.
+func (l *lab) buildSuites(ctx context.Context, patterns []string) (built []suite, err error) {
+	if len(patterns) == 0 {
+		return nil, nil // go list would take it for the current folder
+	}
+	const withTests = `{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}`
 	list := exec.CommandContext(ctx, "go", append([]string{"list", "-f", withTests}, patterns...)...)
 	list.Dir = l.checkout
 	dirs, err := list.Output()
 	if err != nil {
 		return nil, fmt.Errorf("listing %s: %w", strings.Join(patterns, " "), withStderr(err))
 	}
-	var built []suite
-	for pkgDir := range strings.FieldsSeq(string(dirs)) {
-		pkg, err := filepath.Rel(l.checkout, pkgDir)
+	for dir := range strings.FieldsSeq(string(dirs)) {
+		pkg, err := filepath.Rel(l.checkout, dir)
 		if err != nil {
 			return nil, err
 		}
-		s := suite{pkg, filepath.Join(dir, strings.ReplaceAll(pkg, "/", "-")+".test")}
+		s := suite{pkg, filepath.Join(l.bin, strings.ReplaceAll(pkg, "/", "-")+".test")}
 		if err := l.goCommand(ctx, "test", "-c", "-ldflags=-s -w", "-o", s.binary, "./"+pkg); err != nil {
 			return nil, err
 		}
@@ -60,17 +62,11 @@ func (l *lab) buildSuites(ctx context.Context, dir string, patterns []string) ([
 	return built, nil
 }
 
-// buildCommands builds the binaries of this project as make build does, and has the
-// CNI project's built, which tests run beside them.
-func (l *lab) buildCommands(ctx context.Context, dir string) error {
-	if err := l.goCommand(ctx, "build", "-trimpath", "-ldflags=-s -w", "-o", dir+"/", "./plugins/meta/xdp-chain", "./cmd/xdpctl", "./integration/vm/guest"); err != nil {
-		return err
-	}
-	out, err := exec.CommandContext(ctx, filepath.Join(l.checkout, "hack/cni-plugins.sh")).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("hack/cni-plugins.sh: %w: %s", err, out)
-	}
-	return nil
+// buildCommands builds the guest's first process, and the binaries of this project as
+// make build does.
+func (l *lab) buildCommands(ctx context.Context) error {
+	return l.goCommand(ctx, "build", "-trimpath", "-ldflags=-s -w", "-o", l.bin+"/",
+		"./integration/vm/guest", "./plugins/meta/xdp-chain", "./cmd/xdpctl")
 }
 
 func (l *lab) goCommand(ctx context.Context, args ...string) error {
