@@ -34,6 +34,11 @@ test: root build lint ## Everything CI runs: lint, objects against sources, all 
 	hack/check-generated.sh
 	CGO_ENABLED=1 go test -race -count=1 -timeout 15m $(RACED)
 	go test -count=1 -timeout 20m $(BLACKBOX)
+	$(MAKE) --no-print-directory lab
+
+.PHONY: lab
+lab: ## The tests in Debian's kernels 5.10, 6.1 and 6.12, under QEMU
+	go run ./integration/vm
 
 .PHONY: bench
 bench: root build ## Measure ADD, DEL, packets and swaps, each against its bare alternative (root)
@@ -44,7 +49,6 @@ KERNEL ?= 6.12
 
 .PHONY: bench-insns
 bench-insns: ## Count instructions a packet, in each way to chain programs (KERNEL=6.1 for that kernel's)
-	@hack/need.sh qemu-system-x86_64
 	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w' -o .cache/insns/bench ./integration/bench
 	@go run ./integration/vm -kernel $(KERNEL) -icount -file .cache/insns/bench=bin/bench bin/bench insns
 
