@@ -56,6 +56,35 @@ func TestLibxdpMadeAnewInAnotherVersion(t *testing.T) {
 	p.remove(t, n)
 }
 
+// Libxdp's tools have another interface of the pod to themselves, of which no record
+// tells. Its pins stay with it, and go with it.
+func TestLibxdpOnAnotherInterface(t *testing.T) {
+	testenv.NeedFreplace(t)
+	testenv.NoLeaks(t)
+	n, p := Default(), newLibxdpPod(t)
+	second := *p
+	second.Ifname, second.host = "net1", p.host+"x"
+	testenv.Veth(t, p.NetNS, second.Ifname, second.host, 0)
+	for _, gone := range [][]*pod{{p}, {p, &second}} {
+		if len(gone) == 2 {
+			testenv.Veth(t, p.NetNS, p.Ifname, p.host, 0)
+		}
+		p.apply(t, n, programs("count")...)
+		x := tool{pod: &second, tree: p.tool(t, n).tree}
+		x.change(t, n, all(), 15, "pass")
+		for _, pod := range gone {
+			pod.deleteVeth(t)
+		}
+		if err := n.Sweep(t.Context(), 16); err != nil {
+			t.Error(err)
+		}
+		pinned, err := x.tree.Dispatches()
+		if len(pinned) != 2-len(gone) || err != nil {
+			t.Errorf("with %d interfaces gone, pinned are %v, %v", len(gone), pinned, err)
+		}
+	}
+}
+
 // The sweep, which is in the way of a pod that starts, does not wait for libxdp's tools.
 func TestSweepPassesOverALockedTree(t *testing.T) {
 	testenv.NeedFreplace(t)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
@@ -65,8 +66,9 @@ func (t *tenure) unpinFrom(ctx context.Context, tree pin.Libxdp, goes func(pin.D
 }
 
 // unpinAll removes what is pinned of the chain's dispatchers: of those that are recorded,
-// of those that have members of ours in them, whoever made them, and with the interface
-// of all of that interface's.
+// and of those that have members of ours in them, whoever made them. With the interface go
+// all of its dispatchers, and those of others in its namespace that are gone like it: no
+// record may tell of these, if libxdp's tools had them to themselves.
 func (t *tenure) unpinAll(ctx context.Context) error {
 	if t.rec != nil && t.rec.State != nil && !t.hasLibxdp() {
 		return nil
@@ -79,10 +81,10 @@ func (t *tenure) unpinAll(ctx context.Context) error {
 	for _, tree := range trees {
 		err := t.unpinFrom(ctx, tree, func(d pin.Dispatch) (bool, error) {
 			switch {
+			case t.rec != nil && t.iface == nil && tree == trees[0] && tree != t.node.BPFFS.HostLibxdp():
+				return t.isGone(d.Ifindex)
 			case d.Ifindex != t.lock.Key().Ifindex:
 				return false, nil
-			case t.rec != nil && t.iface == nil && tree == trees[0] && tree != t.node.BPFFS.HostLibxdp():
-				return true, nil
 			case t.isRecorded(d.ID):
 				return true, nil
 			}
@@ -93,6 +95,15 @@ func (t *tenure) unpinAll(ctx context.Context) error {
 		}
 	}
 	return t.dropEmptyTree(ctx)
+}
+
+// isGone tells whether an interface of the chain's namespace is gone, or the namespace is.
+func (t *tenure) isGone(ifindex int) (bool, error) {
+	iface, err := reopen(&record.Record{Key: chain.Key{Cookie: t.rec.Key.Cookie, Ifindex: ifindex}, NetNS: t.rec.NetNS})
+	if iface == nil || err != nil {
+		return err == nil, err
+	}
+	return false, iface.NetNS.Close()
 }
 
 // trees are where the pins of the chain may be, first where they should be.
