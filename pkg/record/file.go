@@ -20,9 +20,12 @@ const (
 	folderMode fs.FileMode = 0o700
 	fileMode   fs.FileMode = 0o600
 
-	// replaceTries bounds how often replace makes its folder anew. Each time
-	// but the first somebody else has removed it in the microseconds since.
+	// replaceTries and replaceFor bound how often replace makes its folder anew:
+	// it gives up when both are reached. Each time but the first somebody else has
+	// removed it in the microseconds since, which a crowd on a slow machine can do
+	// a hundred times in a row.
 	replaceTries = 100
+	replaceFor   = 5 * time.Second
 
 	// abandoned is the age from which on nobody can still be writing a file in
 	// tmp: runtimes kill plugins sooner.
@@ -68,15 +71,16 @@ func (d Dir) tryRead(path string, decode func(content []byte) error) error {
 // A process that dies before the rename leaves a file in tmp, see sweep.
 func (d Dir) replace(path string, content []byte) error {
 	var err error
-	for range replaceTries {
+	start := time.Now()
+	for tries := 0; tries < replaceTries || time.Since(start) < replaceFor; tries++ {
 		if err = d.tryReplace(path, content); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		err = errors.Join(os.MkdirAll(d.tmp(), folderMode), os.MkdirAll(filepath.Dir(path), folderMode))
+		made := errors.Join(os.MkdirAll(d.tmp(), folderMode), os.MkdirAll(filepath.Dir(path), folderMode))
 		// Either error may be of a folder that was removed in between: MkdirAll
 		// finds it there, and then looks at it.
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
-			return err
+		if made != nil && !errors.Is(made, fs.ErrNotExist) && !errors.Is(made, fs.ErrExist) {
+			return made
 		}
 	}
 	return fmt.Errorf("write %s: its folder is removed again and again: %w", path, err)
