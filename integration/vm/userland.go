@@ -18,6 +18,7 @@ const userlandSuite = "bookworm"
 var userlandPackages = []string{
 	"bpftool",
 	"busybox-static",
+	"dash", // the shell; busybox's prefers its own applets to what is in PATH
 	"iproute2",
 	"iputils-ping",
 	"util-linux", // nsenter, setpriv
