@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
-	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
@@ -175,6 +174,9 @@ func (n *Node) applyChain(ctx context.Context, a *Attachment, s site, want []wan
 			Version: record.Version, Key: s.iface.Key(), Interface: s.iface.Name,
 			NetNS: s.netns, Side: s.side, Created: time.Now().UTC(),
 		}
+		if err := t.adopt(a); err != nil {
+			return err
+		}
 	}
 	p, err := t.planWith(a, want)
 	if err == nil {
@@ -193,22 +195,4 @@ func (n *Node) applyChain(ctx context.Context, a *Attachment, s site, want []wan
 		return fmt.Errorf("chain on %s (side %s): %w", s.iface.Name, s.side, err)
 	}
 	return nil
-}
-
-// mayRecord says whether a chain without a record may get a new one: not where its
-// record was set aside and others have members in it that are known no more.
-func (t *tenure) mayRecord(owner record.Owner) error {
-	l, err := t.lock.OpenLink()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	claimed, err := t.node.claimed(t.lock.Key(), owner)
-	if claimed {
-		err = fmt.Errorf("%w: the record of chain %s is broken and other attachments have members in it; remove those first", netdev.ErrBusy, t.lock.Key())
-	}
-	return err
 }

@@ -18,26 +18,40 @@ import (
 // process has changed; from then to the swap, the next tenure drops it; after
 // the swap, the next tenure makes it final. An error leaves the old chain, or
 // none where there was none.
+//
+// The locks of networks whose maps it makes come before libxdp's, which a change that is
+// made again holds from its beginning.
 func (t *tenure) change(ctx context.Context, p plan) error {
-	return t.retry(ctx, func() error {
-		found, err := t.node.findLibxdp(t.rec, t.iface)
-		if err != nil {
-			return err
-		}
-		defer found.close()
-		c, err := t.chooseFor(p.requested, found)
-		if err != nil {
-			return err
-		}
-		err = t.changeTo(ctx, p, c, found)
-		if err == nil || found != nil || t.hasMembers() {
-			return err
-		}
-		if c, err = t.node.fallBack(p.requested, err); err != nil {
-			return err
-		}
-		return t.changeTo(ctx, p, c, found)
-	})
+	given, err := t.givenMaps(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer given.close()
+	if err := t.retry(ctx, func() error { return t.tryChange(ctx, p, given) }); err != nil {
+		return errors.Join(err, given.undo())
+	}
+	return nil
+}
+
+// tryChange makes the change on top of what the interface carries now.
+func (t *tenure) tryChange(ctx context.Context, p plan, given *givenMaps) error {
+	found, err := t.node.findLibxdp(t.rec, t.iface)
+	if err != nil {
+		return err
+	}
+	defer found.close()
+	c, err := t.chooseFor(p.requested, found)
+	if err != nil {
+		return err
+	}
+	err = t.changeTo(ctx, p, c, given, found)
+	if err == nil || found != nil || t.hasMembers() {
+		return err
+	}
+	if c, err = t.node.fallBack(p.requested, err); err != nil {
+		return err
+	}
+	return c.blame(t.changeTo(ctx, p, c, given, found))
 }
 
 // hasMembers tells whether the chain is recorded to have members of ours.
@@ -50,7 +64,7 @@ func (t *tenure) hasMembers() bool {
 var errNobodyLeft = errors.New("the chain would have no members")
 
 // changeTo makes the change with one dispatcher, in the place of what was found.
-func (t *tenure) changeTo(ctx context.Context, p plan, c choice, found *libxdpChain) error {
+func (t *tenure) changeTo(ctx context.Context, p plan, c choice, given *givenMaps, found *libxdpChain) error {
 	if len(p.members)+len(found.others()) == 0 {
 		return errNobodyLeft
 	}
@@ -61,23 +75,18 @@ func (t *tenure) changeTo(ctx context.Context, p plan, c choice, found *libxdpCh
 	if err != nil {
 		return err
 	}
-	given, err := t.givenMaps(ctx, p)
+	built, err := t.build(ctx, p, c, next, given, found)
 	if err != nil {
 		return err
 	}
-	defer given.close()
-	built, err := t.build(ctx, p, c, next, given, found)
-	if err != nil {
-		return errors.Join(err, given.undo())
-	}
 	defer built.Close()
-	err = given.fill()
-	if err == nil {
-		err = t.install(ctx, built, next, found)
+	if err := given.fill(); err != nil {
+		return err
 	}
-	if err != nil {
-		return errors.Join(err, given.undo())
+	if err := t.install(ctx, built, next, found); err != nil {
+		return err
 	}
+	given.keep()
 	return t.commit(ctx, *next)
 }
 

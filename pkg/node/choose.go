@@ -61,6 +61,14 @@ func (n *Node) fallBack(asked record.Requested, reason error) (choice, error) {
 	return chooseLibxdp(asked.LibxdpVersion, reason.Error()), nil
 }
 
+// blame says of an error why it was this dispatcher that was tried.
+func (c choice) blame(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w (dispatcher %s was tried because %s)", err, c.Kind(), c.why)
+}
+
 // chooseFor returns the dispatcher for this chain. One that has members of ours stays
 // with its own; one that libxdp's tools made is joined, also where ours was before they
 // took it off.

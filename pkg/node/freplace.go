@@ -21,7 +21,7 @@ func (n *Node) haveFreplace() error {
 	case err == nil && known.NoFreplace == "":
 		return nil
 	case err == nil:
-		return fmt.Errorf("%w: %s", libxdp.ErrNoFreplace, known.NoFreplace)
+		return fmt.Errorf("%w: %s (found earlier; to have it looked at again, remove %s)", libxdp.ErrNoFreplace, known.NoFreplace, n.Records.KernelPath())
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, record.ErrBroken):
 		return err
 	}

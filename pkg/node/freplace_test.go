@@ -45,7 +45,7 @@ func TestFreplaceRememberedIsBelieved(t *testing.T) {
 	}
 	p.Dispatcher = chain.DispatcherLibxdp
 	p.Programs = programs("pass")
-	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, libxdp.ErrNoFreplace) || !strings.HasSuffix(err.Error(), ": no such luck") {
+	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, libxdp.ErrNoFreplace) || !strings.Contains(err.Error(), ": no such luck (found earlier; ") {
 		t.Errorf("got %v", err)
 	}
 }

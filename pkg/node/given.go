@@ -202,6 +202,13 @@ func (g *givenMaps) undo() error {
 	return errors.Join(errs...)
 }
 
+// keep has the maps stay that were made: the chain that needs them runs.
+func (g *givenMaps) keep() {
+	for _, network := range g.networks {
+		network.made = nil
+	}
+}
+
 func (g *givenMaps) close() {
 	for _, opened := range g.byMember {
 		closeMaps(opened)

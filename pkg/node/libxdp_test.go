@@ -564,3 +564,32 @@ func TestLibxdpKeepsFragsOfOthers(t *testing.T) {
 		t.Errorf("after ours left the dispatcher takes frags: %t, before they came: %t", now, alone)
 	}
 }
+
+// An ADD after the record was lost finds its members by their links, and has them once.
+func TestLibxdpBrokenRecordThenADD(t *testing.T) {
+	testenv.NeedFreplace(t)
+	n := Default()
+	for _, others := range []bool{false, true} {
+		p := newLibxdpPod(t)
+		p.apply(t, n, programs("count", "drop")...)
+		want := []ChainMember{ours(0, "count", 10), ours(1, "drop", 20)}
+		if others {
+			p.tool(t, n).change(t, n, all(), 15, "pass")
+			want = []ChainMember{ours(0, "count", 10), theirs(1, "pass", 15), ours(2, "drop", 20)}
+		}
+		record := filepath.Join(n.Records.Root, "chains", p.listed(t, n).Key.String()+".json")
+		if err := os.WriteFile(record, []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.apply(t, n, programs("count", "drop")...)
+		p.check(t, n)
+		p.shows(t, n, want...)
+		p.remove(t, n)
+		if a := p.attached(t, chain.PodSide); (a.ProgramID != 0) != others {
+			t.Errorf("others' members there: %t; after DEL the interface carries %v", others, a)
+		}
+		if err := os.RemoveAll(filepath.Join(n.Records.Root, "broken")); err != nil {
+			t.Error(err)
+		}
+	}
+}

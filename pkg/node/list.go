@@ -65,13 +65,27 @@ func (n *Node) List() ([]Chain, error) {
 	for _, rec := range records {
 		c := shown(rec)
 		if rec.State.Dispatcher == chain.DispatcherLibxdp {
-			if err := n.showSlots(&c, rec); err != nil {
+			if c, err = n.shownLibxdp(rec); err != nil {
 				errs = append(errs, fmt.Errorf("chain %s: %w", rec.Key, err))
 			}
 		}
 		list = append(list, c)
 	}
 	return list, errors.Join(errs...)
+}
+
+// shownLibxdp looks at the interface between two looks at the record: with the same one
+// before and after, what is in the dispatcher and not in the record is others'.
+func (n *Node) shownLibxdp(rec *record.Record) (Chain, error) {
+	for {
+		c := shown(rec)
+		err := n.showSlots(&c, rec)
+		again, loadErr := n.Records.Load(rec.Key)
+		if loadErr != nil || again.State == nil || sameJSON(again, rec) {
+			return c, err
+		}
+		rec = again
+	}
 }
 
 // showSlots shows what runs in libxdp's dispatcher instead of what is recorded: its

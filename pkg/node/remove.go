@@ -57,8 +57,18 @@ func (t *tenure) leave(ctx context.Context, owner record.Owner) error {
 	if t.rec == nil {
 		return t.leaveUnrecorded(ctx, owner)
 	}
-	return t.retry(ctx, func() error { return t.leaveRecorded(ctx, owner) })
+	for try := 1; ; try++ {
+		err := t.leaveRecorded(ctx, owner)
+		if !errors.As(err, new(racedError)) || try == leaveTries {
+			return err
+		}
+	}
 }
+
+// leaveTries bounds how often it is looked again whether the chain is to be taken down
+// or changed, since others joined it as it was taken down. A change by itself is made
+// again often enough.
+const leaveTries = 3
 
 func (t *tenure) leaveRecorded(ctx context.Context, owner record.Owner) error {
 	if t.rec.State == nil || t.iface == nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -71,6 +72,9 @@ func (t *tenure) detachLibxdp() error {
 	}
 	defer found.close()
 	if !found.hasOwn() && !found.recorded {
+		if found.unpinned {
+			slog.Warn("a libxdp dispatcher whose pins are gone is left on the interface: whose it is cannot be told", "interface", t.iface.Name, "program", found.id)
+		}
 		return nil
 	}
 	if n := len(found.others()); n > 0 {

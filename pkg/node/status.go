@@ -67,7 +67,7 @@ func (n *Node) tryBuild(ctx context.Context, asked record.Requested, list []want
 	if c, err = n.fallBack(asked, err); err != nil {
 		return err
 	}
-	return build(ctx, &p, c, members, opts)
+	return c.blame(build(ctx, &p, c, members, opts))
 }
 
 func build(ctx context.Context, p *plan, c choice, members []dispatcher.Member, opts dispatcher.Options) error {

@@ -5,8 +5,8 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -129,20 +129,8 @@ func (t *tenure) ownPrograms() ([]ebpf.ProgramID, error) {
 		}
 		return programs, nil
 	}
-	links, err := t.lock.OpenLinks()
-	if err != nil {
-		return nil, err
-	}
-	for member, l := range links {
-		info, infoErr := l.Info()
-		if infoErr != nil {
-			err = fmt.Errorf("read about the link of member %q: %w", member, infoErr)
-		} else {
-			programs = append(programs, info.Program)
-		}
-		l.Close()
-	}
-	return programs, err
+	linked, err := t.linkedPrograms()
+	return slices.Collect(maps.Values(linked)), err
 }
 
 // isRecorded tells whether a dispatcher is one that the record names.

@@ -17,13 +17,14 @@ type Kernel struct {
 	NoFreplace string `json:"noFreplace,omitempty"`
 }
 
-func (d Dir) kernel() string { return filepath.Join(d.Root, "kernel"+suffix) }
+// KernelPath is the file that it is kept in. Removing that has everything found out anew.
+func (d Dir) KernelPath() string { return filepath.Join(d.Root, "kernel"+suffix) }
 
 // LoadKernel reads what was found out. Where nothing was, the error satisfies
 // errors.Is(err, [fs.ErrNotExist]); otherwise errors are as those of [Dir.Load].
 func (d Dir) LoadKernel() (Kernel, error) {
 	var k Kernel
-	if err := d.read(d.kernel(), func(content []byte) error { return decode(content, &k) }); err != nil {
+	if err := d.read(d.KernelPath(), func(content []byte) error { return decode(content, &k) }); err != nil {
 		return Kernel{}, fmt.Errorf("load what is known of the kernel: %w", err)
 	}
 	return k, nil
@@ -35,7 +36,7 @@ func (d Dir) SaveKernel(k Kernel) error {
 	k.Version = Version
 	content, err := encode(k)
 	if err == nil {
-		err = d.replace(d.kernel(), content)
+		err = d.replace(d.KernelPath(), content)
 	}
 	if err != nil {
 		return fmt.Errorf("save what is known of the kernel: %w", err)

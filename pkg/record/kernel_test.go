@@ -28,7 +28,7 @@ func TestKernel(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	if err := os.WriteFile(d.kernel(), []byte(`{"version":1,"noFreplace":`), fileMode); err != nil {
+	if err := os.WriteFile(d.KernelPath(), []byte(`{"version":1,"noFreplace":`), fileMode); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.LoadKernel(); !errors.Is(err, ErrBroken) {

@@ -45,8 +45,8 @@ type program struct {
 }
 
 // newProgram resolves the jumps and the calls of functions. ok is false where one leads
-// nowhere, or a function of the kernel is called: bpf_throw, for one, ends the whole
-// program with a value of its own.
+// nowhere or to where a register says, or a function of the kernel is called: bpf_throw,
+// for one, ends the whole program with a value of its own.
 func newProgram(insns asm.Instructions) (p *program, ok bool) {
 	symbols := make(map[string]int)
 	offsets := make(map[asm.RawInstructionOffset]int)
@@ -59,7 +59,8 @@ func newProgram(insns asm.Instructions) (p *program, ok bool) {
 	p = &program{insns: insns, targets: make(map[int]int), results: make(map[int]returns)}
 	for iter := insns.Iterate(); iter.Next(); {
 		ins := iter.Ins
-		if ins.IsKfuncCall() {
+		indirect := ins.OpCode.JumpOp() == asm.Ja && ins.OpCode.Source() == asm.RegSource
+		if ins.IsKfuncCall() || indirect {
 			return nil, false
 		}
 		if !leadsAway(ins) {
