@@ -51,6 +51,10 @@
 // relies on them. What an older configuration put there, such as the rules that a
 // newer one has fewer of, stays until the network's last attachment goes.
 //
+// A DEL of a libxdp chain whose record was lost takes its pins away, and cannot find the
+// interface: until that goes, with the pod, its dispatcher lets packets through. Before a
+// DEL, an ADD finds the members again by their links.
+//
 // The path of a network namespace may lead to a younger one by the time it is read
 // from a record. Only the cookie in the chain's key says which one was meant.
 package node
