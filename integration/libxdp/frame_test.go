@@ -3,7 +3,6 @@
 package libxdp
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"net"
@@ -89,28 +88,28 @@ func wantTrace(t *testing.T, p *plugintest.Pod, v verdicts, want string) {
 // That shows when a frame sent after it, which no member drops, is there.
 func arrive(t *testing.T, p *plugintest.Pod, frame []byte) []byte {
 	t.Helper()
-	fd := tap(t, p)
-	defer unix.Close(fd)
 	after := newFrame(protocolOther, nil)
 	last := after.bytes(t)
+	fd := tap(t, p, source(frame), source(last))
+	defer unix.Close(fd)
 	testenv.Send(t, "", p.Host, frame, last)
-	for {
-		got := receive(t, fd)
-		switch {
-		case bytes.Equal(source(got), source(frame)):
-			return got
-		case bytes.Equal(source(got), source(last)):
-			return nil
-		}
+	got := receive(t, fd)
+	if source(got) == source(last) {
+		return nil
 	}
+	return got
 }
 
-// source is a frame's source address.
-func source(frame []byte) []byte { return frame[6:12] }
+// sourceOffset is where the part of a frame's source address is that newFrame counts
+// up in.
+const sourceOffset = 8
+
+// source is that part.
+func source(frame []byte) uint32 { return binary.BigEndian.Uint32(frame[sourceOffset:]) }
 
 // tap opens a packet socket on the pod's end: it is given what the chain lets
-// through.
-func tap(t *testing.T, p *plugintest.Pod) int {
+// through of the frames with these sources.
+func tap(t *testing.T, p *plugintest.Pod, sources ...uint32) int {
 	t.Helper()
 	var fd int
 	testenv.InNetNS(t, p.NetNS, func() error {
@@ -118,16 +117,30 @@ func tap(t *testing.T, p *plugintest.Pod) int {
 		if err != nil {
 			return err
 		}
-		// Protocol 0 until it is bound: nothing of other interfaces.
+		// Protocol 0 until it is bound: nothing before it filters.
 		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
 			return err
 		}
 		const all = uint16(unix.ETH_P_ALL<<8 | unix.ETH_P_ALL>>8) // big endian
+		filter := fromSources(sources)
 		return errors.Join(
+			unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}),
 			unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5}),
 			unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: iface.Index}))
 	})
 	return fd
+}
+
+// fromSources is a socket filter that takes whole the frames with these sources.
+func fromSources(sources []uint32) []unix.SockFilter {
+	filter := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: sourceOffset}}
+	for i, s := range sources {
+		toEnd := uint8(len(sources) - i)
+		filter = append(filter, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: s, Jt: toEnd})
+	}
+	return append(filter,
+		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 16})
 }
 
 // receive returns the next frame of a tap.

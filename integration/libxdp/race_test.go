@@ -15,9 +15,13 @@ import (
 
 // In each round xdp-loader and the plugin change one chain at the same time, one after
 // the other adding and removing a member, under a flood. No member is lost and no
-// frame, and none gets past the members that stay.
+// frame, and none gets past the members that stay. Where tests are short the two
+// together make 200 changes, otherwise each does.
 func TestChangesAtOnce(t *testing.T) {
-	const rounds = 200
+	rounds := 200
+	if testing.Short() {
+		rounds = 100
+	}
 	p := wired(t, 0)
 	stays := p.Chained(inLibxdp, marking(t, "a", 10))
 	p.Must(t, "ADD", stays)
@@ -63,7 +67,7 @@ func TestFirstAndLastAtOnce(t *testing.T) {
 	if err := os.Mkdir(keep, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for round := range 20 {
+	for round := range 10 {
 		atOnce(t, func() error {
 			_, err := x.loadInRace("b", 20)
 			return err
