@@ -130,6 +130,16 @@ func (g generator) packet() packet {
 	}
 }
 
+// orShort is how often something is tried, and how often where tests are to be short:
+// in integration/vm a run of a program costs up to ten milliseconds, on kernel 5.10,
+// which patches its own code for each.
+func orShort(times, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return times
+}
+
 // The program and the model agree on random rules and packets, over the bounds of
 // a round of rules and up to a full list.
 func TestAgreesWithTheModel(t *testing.T) {
@@ -137,7 +147,7 @@ func TestAgreesWithTheModel(t *testing.T) {
 		for _, size := range []int{0, 1, 3, 4, 5, 17, 255, 256} {
 			t.Run(fmt.Sprintf("%d rules, default %d", size, defaultAction), func(t *testing.T) {
 				g := generator{rand.New(rand.NewPCG(uint64(size), uint64(defaultAction)))}
-				for range 10 {
+				for range orShort(10, 2) {
 					rules := make([]rule, size)
 					for i := range rules {
 						rules[i] = g.rule()
@@ -146,7 +156,7 @@ func TestAgreesWithTheModel(t *testing.T) {
 						}
 					}
 					program := load(t, defaultAction, rules...)
-					for range 200 {
+					for range orShort(200, 50) {
 						p := g.packet()
 						if got, want := x.Run(t, program, p.frame()), decide(rules, defaultAction, p); got != want {
 							t.Fatalf("verdict %d, want %d\npacket %+v\nframe %x\nrules %+v", got, want, p, p.frame(), rules)
