@@ -54,6 +54,7 @@ stat -c %n:%a:%s:%u /xdp-chain/given /b/given
 cat given
 echo
 readlink -f /lib64/ld-linux-x86-64.so.2
+ip -V | cut -d, -f1
 ip link add v0 type veth peer name v1
 xdp-loader status v0 | grep -c '^v0 '
 pwd
@@ -67,6 +68,7 @@ exit 3`
 /b/given:640:3:0
 odd
 /lib/x86_64-linux-gnu/ld-linux-x86-64.so.2
+ip utility
 1
 /xdp-chain
 6.1 true
