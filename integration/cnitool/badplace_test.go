@@ -42,6 +42,9 @@ func TestJumboMTU(t *testing.T) {
 		"auto with frags": {fields{"name": "pass"}, "native", nl.XDP_ATTACHED_DRV},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if tt.mode == "native" {
+				testenv.NeedKernel(t, testenv.HaveFrags())
+			}
 			testenv.NoLeaks(t)
 			p := plugintest.WiredPod(t, jumbo)
 			conf := p.Chained(nil, tt.member)
