@@ -290,10 +290,7 @@ func TestLibxdpJoins(t *testing.T) {
 			// Once more, in and out, and then the interface goes.
 			p.apply(t, n, programs("count")...)
 			p.remove(t, n)
-			p.deleteVeth(t)
-			if err := n.Sweep(t.Context(), 16); err != nil {
-				t.Error(err)
-			}
+			p.vanish(t, n)
 		})
 	}
 }
@@ -563,6 +560,16 @@ func TestLibxdpKeepsFragsOfOthers(t *testing.T) {
 	if now, _ := frags(p); now != alone {
 		t.Errorf("after ours left the dispatcher takes frags: %t, before they came: %t", now, alone)
 	}
+	p.vanish(t, n)
+}
+
+// vanish has the interface go, and with it what others have left on it.
+func (p *pod) vanish(t *testing.T, n *Node) {
+	t.Helper()
+	p.deleteVeth(t)
+	if err := n.Sweep(t.Context(), 16); err != nil {
+		t.Error(err)
+	}
 }
 
 // An ADD after the record was lost finds its members by their links, and has them once.
@@ -588,6 +595,7 @@ func TestLibxdpBrokenRecordThenADD(t *testing.T) {
 		if a := p.attached(t, chain.PodSide); (a.ProgramID != 0) != others {
 			t.Errorf("others' members there: %t; after DEL the interface carries %v", others, a)
 		}
+		p.vanish(t, n)
 		if err := os.RemoveAll(filepath.Join(n.Records.Root, "broken")); err != nil {
 			t.Error(err)
 		}
