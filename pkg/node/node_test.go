@@ -429,9 +429,6 @@ func TestModesOnAJumboInterface(t *testing.T) {
 		{chain.ModeOffload, object, 0, netdev.ErrUnsupported},
 	} {
 		t.Run(fmt.Sprintf("%s %q", tt.mode, filepath.Base(tt.object)), func(t *testing.T) {
-			if tt.want == chain.ModeNative {
-				testenv.NeedKernel(t, testenv.HaveFrags())
-			}
 			testenv.NoLeaks(t)
 			p := newPod(t, 9000)
 			p.Mode, p.Programs = tt.mode, []chain.Program{{Name: "pass", Object: tt.object}}
