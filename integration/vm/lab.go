@@ -112,10 +112,13 @@ func (l *lab) prepare(ctx context.Context, o options) ([]guest, error) {
 		return nil, err
 	}
 	suites, err := l.buildSuites(ctx, o.packages)
-	for i := range guests {
-		guests[i].suites = suites
+	var all []guest
+	for _, g := range guests {
+		for _, g.suites = range shares(suites) {
+			all = append(all, g)
+		}
 	}
-	return guests, err
+	return all, err
 }
 
 // runGuest boots one guest and says how it ended.
@@ -136,8 +139,8 @@ func (l *lab) boot(ctx context.Context, g guest, output io.Writer) (script.Resul
 	if ctx.Err() != nil {
 		return script.Result{}, context.Cause(ctx)
 	}
-	dir := filepath.Join(l.dir, g.series)
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	dir, err := os.MkdirTemp(l.dir, g.series+"-")
+	if err != nil {
 		return script.Result{}, err
 	}
 	vmlinuz, err := vmlinuz(g.kernelDir)

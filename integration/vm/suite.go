@@ -35,6 +35,24 @@ type suite struct {
 	binary string
 }
 
+// shares parts suites among guests of one kernel, so that several of them are never
+// waited for by one: the black-box suites take about as long as all others. Without
+// suites there is one guest, for a command.
+func shares(all []suite) [][]suite {
+	var inside, outside []suite
+	for _, s := range all {
+		if strings.HasPrefix(s.pkg, "integration/") {
+			outside = append(outside, s)
+		} else {
+			inside = append(inside, s)
+		}
+	}
+	if len(inside) == 0 || len(outside) == 0 {
+		return [][]suite{all}
+	}
+	return [][]suite{inside, outside}
+}
+
 // buildSuites builds the test binaries of packages. They are static, as the guest has
 // another libc or none.
 func (l *lab) buildSuites(ctx context.Context, patterns []string) (built []suite, err error) {
