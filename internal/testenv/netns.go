@@ -69,12 +69,14 @@ func RemoveNetNS(t testing.TB, path string) {
 }
 
 // InNetNS runs f on a thread of its own in the network namespace at path; "" is
-// the one the tests run in. Goroutines that f starts are not in that namespace.
+// the one the tests run in. Goroutines that f starts are not in that namespace. Where
+// f ends the test, as t.Fatal does, the test ends.
 func InNetNS(t testing.TB, path string, f func() error) {
 	t.Helper()
-	done := make(chan error)
+	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // never unlocked, see NewNetNS
+		defer close(done)      // t.Fatal ends the goroutine
 		if path != "" {
 			ns, err := netns.GetFromPath(path)
 			if err != nil {
@@ -89,7 +91,12 @@ func InNetNS(t testing.TB, path string, f func() error) {
 		}
 		done <- f()
 	}()
-	if err := <-done; err != nil {
+	switch err, returned := <-done; {
+	case err != nil:
 		t.Fatalf("in network namespace %q: %v", path, err)
+	case !returned && t.Skipped():
+		t.SkipNow()
+	case !returned:
+		t.FailNow()
 	}
 }

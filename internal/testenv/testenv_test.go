@@ -57,6 +57,23 @@ func TestRemoveNetNSTwice(t *testing.T) {
 	}
 }
 
+// What ends the test in another namespace ends it, and does not wait for ever.
+func TestInNetNSEndsTheTest(t *testing.T) {
+	var inside *testing.T
+	wentOn := false
+	t.Run("skipped inside", func(t *testing.T) {
+		inside = t
+		testenv.InNetNS(t, "", func() error {
+			t.Skip("as the test wants it")
+			return nil
+		})
+		wentOn = true
+	})
+	if !inside.Skipped() || wentOn {
+		t.Errorf("skipped: %t, went on: %t", inside.Skipped(), wentOn)
+	}
+}
+
 func glob(t *testing.T, pattern string) []string {
 	t.Helper()
 	paths, err := filepath.Glob(pattern)
