@@ -9,11 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
-
 	"github.com/xdp-chain/xdp-chain/internal/plugintest"
-	"github.com/xdp-chain/xdp-chain/internal/testenv"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
 
 // Where xdp-loader was first, auto joins it, whichever tree it used.
@@ -73,22 +70,15 @@ func ownTools(t *testing.T, p *plugintest.Pod) tools {
 	return x
 }
 
-// cookie is the cookie of the pod's namespace, SO_NETNS_COOKIE of socket(7).
-func cookie(t *testing.T, p *plugintest.Pod) (cookie uint64) {
+// cookie is the cookie of the pod's namespace.
+func cookie(t *testing.T, p *plugintest.Pod) uint64 {
 	t.Helper()
-	testenv.InNetNS(t, p.NetNS, func() error {
-		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		cookie, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-		if err == unix.ENOPROTOOPT { // before 5.14
-			testenv.NeedKernel(t, fmt.Errorf("SO_NETNS_COOKIE: %w", ebpf.ErrNotSupported))
-		}
-		return err
-	})
-	return cookie
+	ns, err := netdev.OpenNetNS(p.NetNS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	return ns.Cookie()
 }
 
 func functions(letters []string) []string {
