@@ -29,8 +29,8 @@
 // commands of a script (package script) one after another and tells how they ended. It
 // has no disk and no network card; when it is over, nothing is left of it.
 //
-// Guests run beside each other, as many as there are processors: each has two, so that
-// what tests do at once is at once, but seldom keeps both busy.
+// The guests of all kernels run beside each other. Each has two processors, which take
+// turns in one thread of QEMU, a tenth of a second each or until one is idle.
 //
 // # For tests
 //

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -44,8 +44,9 @@ type guest struct {
 	suites              []suite
 }
 
-// run does what the command line asks for in each of the kernels, several at a time.
-// Its status is that of the first kernel in which something failed.
+// run does what the command line asks for in each of the kernels, in all at once: a
+// guest is one busy thread. Its status is that of the first kernel in which something
+// failed.
 func (l *lab) run(ctx context.Context, o options) (status int, err error) {
 	if l.dir, err = os.MkdirTemp(l.cache, "run-"); err != nil {
 		return 1, err
@@ -58,13 +59,9 @@ func (l *lab) run(ctx context.Context, o options) (status int, err error) {
 		return 1, err
 	}
 	statuses, errs := make([]int, len(guests)), make([]error, len(guests))
-	// The tests of one guest mostly keep one processor busy.
-	slots := make(chan struct{}, runtime.NumCPU())
 	var all sync.WaitGroup
 	for i, g := range guests {
-		slots <- struct{}{}
 		all.Go(func() {
-			defer func() { <-slots }()
 			output := io.Writer(os.Stdout)
 			if len(guests) > 1 {
 				lines := &lineWriter{prefix: fmt.Sprintf("%-4s | ", g.series), to: os.Stdout}
@@ -75,12 +72,7 @@ func (l *lab) run(ctx context.Context, o options) (status int, err error) {
 		})
 	}
 	all.Wait()
-	for i := len(statuses) - 1; i >= 0; i-- {
-		if statuses[i] != 0 {
-			status = statuses[i]
-		}
-	}
-	return status, errors.Join(errs...)
+	return cmp.Or(statuses...), errors.Join(errs...)
 }
 
 // prepare fetches and builds what the guests need.

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/xdp-chain/xdp-chain/integration/vm/script"
@@ -46,6 +47,8 @@ func (m machine) run(ctx context.Context, output io.Writer) (script.Result, erro
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", m.args()...)
 	var complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = output, &complaints
+	// A terminal's ^C is for us alone, and whatever ends us ends it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		return result, errors.Join(fmt.Errorf("the virtual machine was stopped: %w", context.Cause(ctx)), m.lastWords())
