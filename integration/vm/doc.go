@@ -29,8 +29,9 @@
 // commands of a script (package script) one after another and tells how they ended. It
 // has no disk and no network card; when it is over, nothing is left of it.
 //
-// The guests of all kernels run beside each other. Each has two processors, which take
-// turns in one thread of QEMU, a tenth of a second each or until one is idle.
+// A kernel's suites are parted among two guests, and as many guests run at a time as
+// this machine has processors. Each has two of its own, which take turns in one thread
+// of QEMU, for a tenth of a second or until one is idle.
 //
 // # For tests
 //

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -44,9 +45,9 @@ type guest struct {
 	suites              []suite
 }
 
-// run does what the command line asks for in each of the kernels, in all at once: a
-// guest is one busy thread. Its status is that of the first kernel in which something
-// failed.
+// run does what the command line asks for in each of the kernels, in as many guests at a
+// time as this machine has processors: a guest is one busy thread. Its status is that of
+// the first kernel in which something failed.
 func (l *lab) run(ctx context.Context, o options) (status int, err error) {
 	if l.dir, err = os.MkdirTemp(l.cache, "run-"); err != nil {
 		return 1, err
@@ -60,8 +61,11 @@ func (l *lab) run(ctx context.Context, o options) (status int, err error) {
 	}
 	statuses, errs := make([]int, len(guests)), make([]error, len(guests))
 	var all sync.WaitGroup
+	slots := make(chan struct{}, runtime.NumCPU())
 	for i, g := range guests {
+		slots <- struct{}{}
 		all.Go(func() {
+			defer func() { <-slots }()
 			output := io.Writer(os.Stdout)
 			if len(guests) > 1 {
 				lines := &lineWriter{prefix: fmt.Sprintf("%-4s | ", g.series), to: os.Stdout}
