@@ -5,12 +5,10 @@ package libxdp
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/xdp-chain/xdp-chain/internal/plugintest"
-	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
 
 // Where xdp-loader was first, auto joins it, whichever tree it used.
@@ -58,27 +56,18 @@ func TestAutoJoinsTheLoader(t *testing.T) {
 // plainTools are the tools in libxdp's plain tree.
 func plainTools(_ *testing.T, p *plugintest.Pod) tools { return podTools(p) }
 
-// ownTools are the tools in the tree of the pod's namespace, made as an operator
-// would who knows of it.
+// ownTools are the tools in the tree of the pod's namespace, made as an operator would
+// who knows its name. Here it is known from a chain that was there before.
 func ownTools(t *testing.T, p *plugintest.Pod) tools {
 	t.Helper()
-	x := podTools(p)
-	x.bpffs = filepath.Join("/sys/fs/bpf/xdp-chain/netns", fmt.Sprint(cookie(t, p)))
+	conf := p.Chained(inLibxdp, marking(t, "a", 10))
+	p.Must(t, "ADD", conf)
+	x := chainTools(t, p)
+	p.Must(t, "DEL", conf)
 	if err := os.MkdirAll(x.bpffs, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return x
-}
-
-// cookie is the cookie of the pod's namespace.
-func cookie(t *testing.T, p *plugintest.Pod) uint64 {
-	t.Helper()
-	ns, err := netdev.OpenNetNS(p.NetNS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ns.Close()
-	return ns.Cookie()
 }
 
 func functions(letters []string) []string {
