@@ -45,9 +45,9 @@ type guest struct {
 	suites              []suite
 }
 
-// run does what the command line asks for in each of the kernels, in as many guests at a
-// time as this machine has processors: a guest is one busy thread. Its status is that of
-// the first kernel in which something failed.
+// run does what the command line asks for in each of the kernels, in one guest more at a
+// time than this machine has processors: a guest is one thread, and waits now and then.
+// Its status is that of the first kernel in which something failed.
 func (l *lab) run(ctx context.Context, o options) (status int, err error) {
 	if l.dir, err = os.MkdirTemp(l.cache, "run-"); err != nil {
 		return 1, err
@@ -61,7 +61,7 @@ func (l *lab) run(ctx context.Context, o options) (status int, err error) {
 	}
 	statuses, errs := make([]int, len(guests)), make([]error, len(guests))
 	var all sync.WaitGroup
-	slots := make(chan struct{}, runtime.NumCPU())
+	slots := make(chan struct{}, runtime.NumCPU()+1)
 	for i, g := range guests {
 		slots <- struct{}{}
 		all.Go(func() {
