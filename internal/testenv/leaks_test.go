@@ -3,12 +3,14 @@
 package testenv
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -86,6 +88,13 @@ func TestNoLeaksFindsWhatIsLeft(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+			// Start returns a moment before the process has its arguments.
+			for cmdline := []byte(nil); len(cmdline) == 0; time.Sleep(time.Millisecond) {
+				var err error
+				if cmdline, err = os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid)); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}},
 	}
 	for _, tt := range tests {
