@@ -2,6 +2,7 @@
 
 //go:build ignore
 
+#include "length.h"
 #include "parse.h"
 
 /* bpftool prints the names for what has one, and the number for the rest. */
@@ -105,28 +106,6 @@ __noinline int count_packet(__u32 ethertype, __u32 protocol, __u64 bytes)
 		t->bytes += bytes;
 	}
 	return 0;
-}
-
-/*
- * The kernel begins a second buffer once the first is full, and none is
- * smaller than this.
- */
-#define MIN_FULL_BUFFER 1024
-
-/*
- * The frame's length. ctx shows the first buffer alone, and
- * bpf_xdp_get_buff_len came with 5.18; so a frame that fills a buffer is taken
- * to be as long as its IP header says, if that is longer.
- */
-static __always_inline __u64 length_of(const struct xdp_md *ctx, const struct link_header *link,
-				       const struct ip_packet *ip)
-{
-	__u64 linear = ctx->data_end - ctx->data;
-	__u64 said = link->size + ip->length;
-
-	/* Else clang compares sums of pointers, which the verifier does not follow. */
-	barrier_var(linear);
-	return linear >= MIN_FULL_BUFFER && said > linear ? said : linear;
 }
 
 SEC("xdp.frags")
