@@ -122,7 +122,7 @@ int count(struct xdp_md *ctx)
 	else if (link.ethertype == ETH_P_IPV6 && read_ipv6(&f, ctx, &ip))
 		protocol = ip.protocol;
 
-	count_packet(link.ethertype, protocol, length_of(ctx, &link, &ip));
+	count_packet(link.ethertype, protocol, length_of(ctx, link.size + ip.length));
 	return XDP_PASS;
 }
 

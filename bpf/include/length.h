@@ -4,7 +4,9 @@
 #ifndef XDP_CHAIN_LENGTH_H
 #define XDP_CHAIN_LENGTH_H
 
-#include "parse.h"
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
 
 /*
  * The kernel begins a second buffer once the first is full, and none is
@@ -15,13 +17,11 @@
 /*
  * The frame's length. ctx shows the first buffer alone, and
  * bpf_xdp_get_buff_len came with 5.18; so a frame that fills a buffer is taken
- * to be as long as its IP header says, if that is longer.
+ * to be as long as its headers say, link's and IP's, if that is longer.
  */
-static __always_inline __u64 length_of(const struct xdp_md *ctx, const struct link_header *link,
-				       const struct ip_packet *ip)
+static __always_inline __u64 length_of(const struct xdp_md *ctx, __u64 said)
 {
 	__u64 linear = ctx->data_end - ctx->data;
-	__u64 said = link->size + ip->length;
 
 	/* Else clang compares sums of pointers, which the verifier does not follow. */
 	barrier_var(linear);
