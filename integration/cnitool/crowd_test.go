@@ -19,7 +19,7 @@ import (
 // the kernel gives the next one the inode and the interface index of the last.
 func TestTwoHundredPodsInARow(t *testing.T) {
 	testenv.NoLeaks(t)
-	pods := orShort(200, 20)
+	pods := orShort(200, 12)
 	r := newLibcni(t, pluginList(t, "ptp", "1.1.0", families[0], ours(nil, fields{"name": "count"}, closing(60), fields{"name": "pass", "side": "host"})))
 	inodes := make(map[uint64]bool)
 	for i := range pods {
@@ -58,7 +58,7 @@ func inode(t *testing.T, path string) uint64 {
 
 // Eight pods at once, made and removed by eight processes each.
 func TestEightPodsAtOnce(t *testing.T) {
-	for _, first := range []string{"bridge", "ptp"} {
+	for _, first := range firstPlugins() {
 		t.Run(first, func(t *testing.T) {
 			testenv.NoLeaks(t)
 			r := newLibcni(t, pluginList(t, first, "1.1.0", families[0], ours(nil, fields{"name": "count"}, closing(60), fields{"name": "pass", "side": "host"})))
@@ -106,7 +106,7 @@ func TestOnePodEightTimesAtOnce(t *testing.T) {
 	for i := range same {
 		same[i] = p
 	}
-	for round := range 5 {
+	for round := range orShort(5, 2) {
 		verb := func(verb string) func(*plugintest.Pod) error {
 			return func(p *plugintest.Pod) error {
 				if _, err := p.Call(t, verb, conf); err != nil {

@@ -25,7 +25,7 @@ func TestKilledAdd(t *testing.T) {
 		p.Must(t, "DEL", conf)
 	}
 
-	kills := orShort(100, 10)
+	kills := orShort(100, 7)
 	for round, killed := 0, 0; killed < kills; round++ {
 		if round == 5*kills {
 			t.Fatalf("only %d of %d ADDs were still running when they were killed", killed, round)
@@ -58,7 +58,7 @@ func TestKilledDelAndChange(t *testing.T) {
 		change = min(change, timed(func() { p.Must(t, "ADD", changed) }))
 		del = min(del, timed(func() { p.Must(t, "DEL", changed) }))
 	}
-	for round := range orShort(60, 6) {
+	for round := range orShort(60, 4) {
 		p.Must(t, "ADD", old)
 		after := randomly(change)
 		wasKilled(t, p, "ADD", changed, after)
@@ -81,6 +81,15 @@ func orShort(times, short int) int {
 		return short
 	}
 	return times
+}
+
+// firstPlugins make the pod's interface. Where tests are to be short it is one of
+// them, and [TestLife] alone has both.
+func firstPlugins() []string {
+	if testing.Short() {
+		return []string{"bridge"}
+	}
+	return []string{"bridge", "ptp"}
 }
 
 func timed(f func()) time.Duration {

@@ -34,7 +34,7 @@ func TestSides(t *testing.T) {
 		{"both", nil, []fields{closing(1), onSide(closing(1), "host")}, false, false, []string{"host", "pod"}},
 		{"none", nil, nil, true, true, nil},
 	}
-	for _, first := range []string{"bridge", "ptp"} {
+	for _, first := range firstPlugins() {
 		for _, tt := range tests {
 			t.Run(first+"/"+tt.name, func(t *testing.T) {
 				testenv.NoLeaks(t)
