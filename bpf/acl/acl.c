@@ -2,6 +2,7 @@
 
 //go:build ignore
 
+#include "neighbour.h"
 #include "parse.h"
 
 enum acl_action {
@@ -161,11 +162,6 @@ __noinline int acl_says(__u64 high, __u64 low, __u32 packet)
 	return decision == ALLOW ? XDP_PASS : XDP_DROP;
 }
 
-static __always_inline __u64 word(const __be32 *address)
-{
-	return (__u64)bpf_ntohl(address[0]) << 32 | bpf_ntohl(address[1]);
-}
-
 /*
  * The kernel drops these too (ip6_rcv_core): they are not of the IPv4 host whose
  * rules they would match.
@@ -173,15 +169,6 @@ static __always_inline __u64 word(const __be32 *address)
 static __always_inline bool is_mapped(const struct ip_packet *ip)
 {
 	return !ip->source[0] && !ip->source[1] && ip->source[2] == bpf_htonl(0xffff);
-}
-
-#define NEIGHBOUR_SOLICITATION 135
-#define NEIGHBOUR_ADVERTISEMENT 136
-
-/* What ARP is to IPv4. A hop limit of 255 comes from this link alone (RFC 4861, 7.1). */
-static __always_inline bool resolves_neighbour(const struct ip_packet *ip, __u8 type)
-{
-	return ip->hop_limit == 255 && (type == NEIGHBOUR_SOLICITATION || type == NEIGHBOUR_ADVERTISEMENT);
 }
 
 SEC("xdp.frags")

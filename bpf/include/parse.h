@@ -312,4 +312,10 @@ static __always_inline bool read_icmp_type(struct frame *f, __u8 *type)
 	return true;
 }
 
+/* Half an IPv6 address, host order. */
+static __always_inline __u64 word(const __be32 *address)
+{
+	return (__u64)bpf_ntohl(address[0]) << 32 | bpf_ntohl(address[1]);
+}
+
 #endif
