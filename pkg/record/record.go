@@ -100,6 +100,9 @@ type Member struct {
 	Maps map[string]chain.MapSettings `json:"maps,omitempty"`
 	// Pins are the names of the maps that are pinned for it.
 	Pins []string `json:"pins,omitempty"`
+	// Transmits says that it sends packets back out of the interface, by XDP_TX or
+	// XDP_REDIRECT, as its catalog entry tells.
+	Transmits bool `json:"transmits,omitempty"`
 	// ProgramID is the kernel's id of the member's extension program in a libxdp
 	// dispatcher. It stays the same in every dispatcher that the program is attached
 	// to again. A member of a linked chain is no program of its own: 0.
