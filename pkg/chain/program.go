@@ -42,6 +42,9 @@ type Program struct {
 	Globals map[string]json.RawMessage `json:"globals,omitempty"`
 	// Maps changes the object's maps, by map name.
 	Maps map[string]MapSettings `json:"maps,omitempty"`
+	// Band, where it is set, is where the program's priority must lie, whoever gave
+	// it. Programs of pods' annotations have one.
+	Band *Band `json:"-"`
 }
 
 // MapSettings says how a member's map is to be made.

@@ -4,14 +4,14 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
-	"reflect"
 	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
-	kjson "sigs.k8s.io/json"
 
+	"github.com/xdp-chain/xdp-chain/internal/strict"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -56,28 +56,30 @@ type cniFields struct {
 // runtimes add (CNI 1.1.0, section 1, "Plugin configuration objects").
 const reservedPrefix = "cni.dev/"
 
+// refused are the fields of the documented configuration that this version does
+// not have. They are refused rather than ignored: a chain without what they ask
+// for is not the chain that was asked for.
+var refused = map[string]string{
+	"annotations": "programs from pod annotations are not in this version of xdp-chain; list them under programs",
+	"image":       "programs from OCI images are not in this version of xdp-chain; use object with a file's path, or the name of a built-in",
+}
+
 // parseConf reads a configuration strictly. Every error is a [types.Error]:
 // code 6 for what is not JSON, code 7 for fields that are unknown, given twice,
 // or wrong in type, range or name. The message is about the first fault; further
 // ones stand in the details, one a line.
 func parseConf(stdin []byte) (*conf, error) {
 	c := &conf{Counters: true}
-	strict, err := kjson.UnmarshalStrict(stdin, c)
-	if ok, offset := kjson.SyntaxErrorOffset(err); ok {
+	err := strict.JSON(stdin, c, strict.Options{Document: "the network configuration", Foreign: reservedPrefix, Refused: refused})
+	if syntax := (*strict.SyntaxError)(nil); errors.As(err, &syntax) {
 		return nil, types.NewError(types.ErrDecodingFailure,
-			fmt.Sprintf("the network configuration is not JSON: %v at byte %d", err, offset), "")
+			fmt.Sprintf("the network configuration is not JSON: %v at byte %d", syntax, syntax.Offset), "")
 	}
-	var faults []string
-	if err != nil || len(strict) > 0 {
-		faults = append(explain(stdin, reflect.TypeFor[conf](), ""), duplicates(strict)...)
+	if err != nil {
+		msg, details, _ := strings.Cut(err.Error(), "\n")
+		return nil, types.NewError(types.ErrInvalidNetworkConfig, msg, details)
 	}
-	if err != nil && len(faults) == 0 {
-		faults = []string{err.Error()}
-	}
-	if len(faults) == 0 {
-		faults = c.faults()
-	}
-	if len(faults) > 0 {
+	if faults := c.faults(); len(faults) > 0 {
 		return nil, types.NewError(types.ErrInvalidNetworkConfig, faults[0], strings.Join(faults[1:], "\n"))
 	}
 	return c, nil

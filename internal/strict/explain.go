@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package strict
 
 import (
 	"encoding"
@@ -15,20 +15,12 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
-// later are the fields of the documented configuration that this version does
-// not have. They are refused rather than ignored: a chain without what they ask
-// for is not the chain that was asked for.
-var later = map[string]string{
-	"annotations": "programs from pod annotations are not in this version of xdp-chain; list them under programs",
-	"image":       "programs from OCI images are not in this version of xdp-chain; use object with a file's path, or the name of a built-in",
-}
+// explainer finds what keeps a JSON document from being a value of a type.
+type explainer struct{ Options }
 
-// explain returns what keeps a JSON document from being a value of type t, a
-// sentence a fault, each beginning with its path such as programs[1].priority.
-// It runs only when decoding has met a fault: encoding/json reports positions
-// without list indexes and map keys, and none at all for types that decode
-// themselves.
-func explain(document json.RawMessage, t reflect.Type, path string) []string {
+// explain returns the faults of a document that is to be a value of type t and
+// stands at path.
+func (e explainer) explain(document json.RawMessage, t reflect.Type, path string) Faults {
 	if string(document) == "null" {
 		return nil
 	}
@@ -37,7 +29,7 @@ func explain(document json.RawMessage, t reflect.Type, path string) []string {
 	}
 	if t == reflect.TypeFor[chain.ActionSet]() {
 		// It decodes itself, from a list that can be explained item by item.
-		if faults := explain(document, reflect.TypeFor[[]chain.Action](), path); len(faults) > 0 {
+		if faults := e.explain(document, reflect.TypeFor[[]chain.Action](), path); len(faults) > 0 {
 			return faults
 		}
 	}
@@ -46,17 +38,17 @@ func explain(document json.RawMessage, t reflect.Type, path string) []string {
 	}
 	switch t.Kind() {
 	case reflect.Struct:
-		return explainStruct(document, t, path)
+		return e.explainStruct(document, t, path)
 	case reflect.Map:
 		values, faults := decodeParts[map[string]json.RawMessage](document, t, path)
 		for _, key := range slices.Sorted(maps.Keys(values)) {
-			faults = append(faults, explain(values[key], t.Elem(), join(path, key))...)
+			faults = append(faults, e.explain(values[key], t.Elem(), join(path, key))...)
 		}
 		return faults
 	case reflect.Slice:
 		items, faults := decodeParts[[]json.RawMessage](document, t, path)
 		for i, item := range items {
-			faults = append(faults, explain(item, t.Elem(), fmt.Sprintf("%s[%d]", path, i))...)
+			faults = append(faults, e.explain(item, t.Elem(), fmt.Sprintf("%s[%d]", path, i))...)
 		}
 		return faults
 	default:
@@ -64,55 +56,54 @@ func explain(document json.RawMessage, t reflect.Type, path string) []string {
 	}
 }
 
-func explainStruct(document json.RawMessage, t reflect.Type, path string) []string {
+func (e explainer) explainStruct(document json.RawMessage, t reflect.Type, path string) Faults {
 	values, faults := decodeParts[map[string]json.RawMessage](document, t, path)
 	fields := fieldTypes(t)
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		field, known := fields[key]
 		switch {
 		case known:
-			faults = append(faults, explain(values[key], field, join(path, key))...)
-		case path == "" && strings.HasPrefix(key, reservedPrefix):
+			faults = append(faults, e.explain(values[key], field, join(path, key))...)
+		case path == "" && e.Foreign != "" && strings.HasPrefix(key, e.Foreign):
 		default:
-			faults = append(faults, join(path, key)+": "+unknown(key, fields))
+			faults = append(faults, Fault{Path: join(path, key), Text: e.unknown(key, fields)})
 		}
 	}
 	return faults
 }
 
 // decodeParts decodes a list or an object one level deep.
-func decodeParts[P any](document json.RawMessage, t reflect.Type, path string) (P, []string) {
+func decodeParts[P any](document json.RawMessage, t reflect.Type, path string) (P, Faults) {
 	var parts P
 	if err := json.Unmarshal(document, &parts); err != nil {
-		return parts, []string{mismatch(document, t, path)}
+		return parts, Faults{mismatch(document, t, path)}
 	}
 	return parts, nil
 }
 
-func explainLeaf(document json.RawMessage, t reflect.Type, path string) []string {
+func explainLeaf(document json.RawMessage, t reflect.Type, path string) Faults {
 	err := json.Unmarshal(document, reflect.New(t).Interface())
+	var own Faults
 	var wrongType *json.UnmarshalTypeError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &own):
+		faults := make(Faults, len(own))
+		for i, f := range own {
+			faults[i] = f.Below(path)
+		}
+		return faults
 	case errors.As(err, &wrongType):
-		return []string{mismatch(document, wrongType.Type, path)}
+		return Faults{mismatch(document, wrongType.Type, path)}
 	default:
-		return []string{fmt.Sprintf("%s: %v", path, err)}
+		return Faults{{Path: path, Text: err.Error()}}
 	}
 }
 
 // mismatch says that the document at path is not what t decodes from.
-func mismatch(document json.RawMessage, t reflect.Type, path string) string {
-	const longest = 40
-	got := string(document)
-	if len(got) > longest {
-		got = strings.ToValidUTF8(got[:longest], "") + "…"
-	}
-	if path == "" {
-		path = "the network configuration"
-	}
-	return fmt.Sprintf("%s: want %s, got %s", path, wanted(t), got)
+func mismatch(document json.RawMessage, t reflect.Type, path string) Fault {
+	return Faultf(path, "want %s, got %s", wanted(t), Shown(document))
 }
 
 // wanted names the JSON that a Go type decodes from.
@@ -149,35 +140,16 @@ func decodesItself(t reflect.Type) bool {
 func fieldTypes(t reflect.Type) map[string]reflect.Type {
 	fields := make(map[string]reflect.Type)
 	for _, f := range reflect.VisibleFields(t) {
-		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
 			fields[name] = f.Type
 		}
 	}
 	return fields
 }
 
-// duplicates returns those of the strict decoder's complaints that are about
-// fields given twice.
-func duplicates(complaints []error) []string {
-	var faults []string
-	for _, c := range complaints {
-		if path, ok := strings.CutPrefix(c.Error(), "duplicate field "); ok {
-			faults = append(faults, strings.Trim(path, `"`)+": the field is there twice; which one counts would be a guess")
-		}
-	}
-	return faults
-}
-
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
-}
-
 // unknown says that a field is none of ours, and which one may have been meant.
-func unknown(key string, fields map[string]reflect.Type) string {
-	if sentence, ok := later[key]; ok {
+func (e explainer) unknown(key string, fields map[string]reflect.Type) string {
+	if sentence, ok := e.Refused[key]; ok {
 		return sentence
 	}
 	names := slices.Sorted(maps.Keys(fields))
