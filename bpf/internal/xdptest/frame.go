@@ -49,12 +49,13 @@ func Ethernet(etherType uint16, payload []byte, tags ...uint16) []byte {
 // IPv4 is a packet's header (RFC 791). What is zero stands as zero in it, but for
 // the version and the lengths, which are right.
 type IPv4 struct {
-	Source   netip.Addr
-	Protocol uint8
-	TTL      uint8
-	Options  int    // bytes of options, a multiple of 4, at most 40
-	Offset   uint16 // of a fragment, in units of 8 bytes
-	More     bool   // more fragments follow
+	Source      netip.Addr
+	Destination netip.Addr
+	Protocol    uint8
+	TTL         uint8
+	Options     int    // bytes of options, a multiple of 4, at most 40
+	Offset      uint16 // of a fragment, in units of 8 bytes
+	More        bool   // more fragments follow
 }
 
 // Packet returns the header with its payload.
@@ -69,14 +70,16 @@ func (h IPv4) Packet(payload []byte) []byte {
 	binary.BigEndian.PutUint16(p[6:], flags)
 	p[8], p[9] = h.TTL, h.Protocol
 	copy(p[12:], h.Source.AsSlice())
+	copy(p[16:], h.Destination.AsSlice())
 	return append(p, payload...)
 }
 
 // IPv6 is a packet's header (RFC 8200).
 type IPv6 struct {
-	Source     netip.Addr
-	NextHeader uint8
-	HopLimit   uint8
+	Source      netip.Addr
+	Destination netip.Addr
+	NextHeader  uint8
+	HopLimit    uint8
 }
 
 // Packet returns the header with its payload.
@@ -86,6 +89,7 @@ func (h IPv6) Packet(payload []byte) []byte {
 	binary.BigEndian.PutUint16(p[4:], uint16(len(payload)))
 	p[6], p[7] = h.NextHeader, h.HopLimit
 	copy(p[8:], h.Source.AsSlice())
+	copy(p[24:], h.Destination.AsSlice())
 	return append(p, payload...)
 }
 
