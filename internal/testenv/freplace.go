@@ -18,8 +18,12 @@ import (
 // labEnv is set by integration/vm in its guests, to the series of their kernel.
 const labEnv = "XDP_CHAIN_LAB"
 
+// LabKernel returns the series of the kernel, such as "6.1", in a guest of
+// integration/vm; elsewhere "".
+func LabKernel() string { return os.Getenv(labEnv) }
+
 // InLab reports whether the test runs in a guest of integration/vm.
-func InLab() bool { return os.Getenv(labEnv) != "" }
+func InLab() bool { return LabKernel() != "" }
 
 // NeedFreplace skips the test where the kernel does not replace functions of a
 // loaded program (BPF_PROG_TYPE_EXT), which is found out by doing it. In the lab,
