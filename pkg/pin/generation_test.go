@@ -68,6 +68,7 @@ func checkSettled(t *testing.T, l *pin.Locked, want generation) {
 		}
 		for name, m := range opened {
 			checkMap(t, member+"/"+name, m.Clone, maps[name])
+			checkMap(t, member+"/"+name+" without lock", func() (*ebpf.Map, error) { return tree.OpenMap(key, 1, member, name) }, maps[name])
 			m.Close()
 			paths["maps/"+member+"/"+escaped[name]] = true
 		}
@@ -341,6 +342,7 @@ func TestSettleKilledAnywhere(t *testing.T) {
 				if tt.second.counters != nil {
 					checkMap(t, "counters not settled yet", func() (*ebpf.Map, error) { return tree.OpenCounters(key, 2) }, tt.second.counters)
 				}
+				checkMap(t, "map not settled yet", func() (*ebpf.Map, error) { return tree.OpenMap(key, 2, "limit", "buckets") }, tt.second.maps["limit"]["buckets"])
 				if err := l.Settle(2); err != nil {
 					t.Fatal(err)
 				}

@@ -137,18 +137,41 @@ func (t Tree) OpenLink(key chain.Key) (link.Link, error) {
 // Once the generation is settled, what is opened is the chain's, be it of that
 // generation or of a later one. So who wants to be sure looks afterwards whether
 // the generation still is the one that runs.
-func (t Tree) OpenCounters(key chain.Key, generation uint64) (m *ebpf.Map, err error) {
-	number := strconv.FormatUint(generation, 10)
-	// In the order in which Settle moves them, so that they are not missed.
-	for _, folder := range []string{nextPrefix + number, settlePrefix + number, ""} {
-		path := filepath.Join(t.chain(key), folder, countersName)
-		m, err = ebpf.LoadPinnedMap(path, &ebpf.LoadPinOptions{ReadOnly: true})
-		if !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-	}
+func (t Tree) OpenCounters(key chain.Key, generation uint64) (*ebpf.Map, error) {
+	m, err := t.openMap(key, generation, countersName)
 	if err != nil {
 		return nil, fmt.Errorf("open the pinned counters of chain %s: %w", key, err)
 	}
 	return m, nil
+}
+
+// OpenMap opens a map of a member of a chain's generation, by its name in the
+// member's object. All that is said of [Tree.OpenCounters] holds for it too.
+func (t Tree) OpenMap(key chain.Key, generation uint64, member, name string) (*ebpf.Map, error) {
+	folder, err := entryName(member)
+	var entry string
+	if err == nil {
+		entry, err = entryName(name)
+	}
+	var m *ebpf.Map
+	if err == nil {
+		m, err = t.openMap(key, generation, filepath.Join(mapsName, folder, entry))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the pinned map %q of member %q of chain %s: %w", name, member, key, err)
+	}
+	return m, nil
+}
+
+// openMap opens a map, for reading alone, by its path in a generation's folder.
+func (t Tree) openMap(key chain.Key, generation uint64, path string) (m *ebpf.Map, err error) {
+	number := strconv.FormatUint(generation, 10)
+	// In the order in which Settle moves them, so that they are not missed.
+	for _, stage := range []string{nextPrefix + number, settlePrefix + number, ""} {
+		m, err = ebpf.LoadPinnedMap(filepath.Join(t.chain(key), stage, path), &ebpf.LoadPinOptions{ReadOnly: true})
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return m, err
 }

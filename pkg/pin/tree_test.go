@@ -262,6 +262,9 @@ func TestNoTreeIsNoChains(t *testing.T) {
 	if _, err := nowhere.OpenCounters(key, 1); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("OpenCounters: %v; want fs.ErrNotExist", err)
 	}
+	if _, err := nowhere.OpenMap(key, 1, "count", "traffic"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("OpenMap: %v; want fs.ErrNotExist", err)
+	}
 	if _, err := nowhere.OpenLink(key); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("OpenLink: %v; want fs.ErrNotExist", err)
 	}
