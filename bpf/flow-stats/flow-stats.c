@@ -51,7 +51,7 @@ struct traffic {
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, TOTALS);
-	__type(key, enum total);
+	__type(key, __u32); /* enum total: the kernel takes no enum here */
 	__type(value, struct traffic);
 } totals SEC(".maps");
 
