@@ -71,12 +71,8 @@ const (
 // killed before some of the changes.
 func eachKill(t *testing.T, body string, env []string, prepare func(t *testing.T), check func(t *testing.T, then finish), finishes ...finish) {
 	t.Helper()
-	atSome := crashtest.AtEach
-	if testing.Short() {
-		atSome = crashtest.AtSome
-	}
 	kills := 0
-	atSome(t, body, env, func(t *testing.T) {
+	crashtest.AtSome(t, 9, body, env, func(t *testing.T) {
 		testenv.NoLeaks(t)
 		prepare(t)
 	}, func(t *testing.T) {

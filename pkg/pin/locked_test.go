@@ -47,7 +47,7 @@ func loopback(t *testing.T) netlink.Link {
 // after its last reference.
 func attached(t *testing.T, want bool) bool {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		xdp := loopback(t).Attrs().Xdp
 		if is := xdp != nil && xdp.Attached; is == want || time.Now().After(deadline) {
 			return is
