@@ -15,6 +15,7 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/catalog"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+	"github.com/xdp-chain/xdp-chain/pkg/netconf"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 	"github.com/xdp-chain/xdp-chain/pkg/node"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
@@ -45,6 +46,7 @@ var codes = []struct {
 	{codeCannotCarry, []error{netdev.ErrBusy, netdev.ErrUnsupported, netdev.ErrNotVeth, netdev.ErrNoInterface}},
 	{codeKernelLacks, []error{ebpf.ErrNotSupported, dispatcher.ErrNotPermitted, pin.ErrNoBPFFS}},
 	{types.ErrInvalidNetworkConfig, []error{chain.ErrInvalid}},
+	{types.ErrDecodingFailure, []error{netconf.ErrNotJSON}},
 }
 
 // cniError returns an error as CNI reports it: a [types.Error] as it is, anything

@@ -18,6 +18,7 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/catalog"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+	"github.com/xdp-chain/xdp-chain/pkg/netconf"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 	"github.com/xdp-chain/xdp-chain/pkg/node"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
@@ -51,6 +52,7 @@ func TestCodes(t *testing.T) {
 		{dispatcher.ErrNotPermitted, 105},
 		{pin.ErrNoBPFFS, 105},
 		{chain.ErrInvalid, 7},
+		{netconf.ErrNotJSON, 6},
 		{&fs.PathError{Op: "open", Path: "/x", Err: syscall.EIO}, 5},
 		{&os.LinkError{Op: "rename", Old: "a", New: "b", Err: syscall.EIO}, 5},
 		{os.NewSyscallError("bpf", syscall.EIO), 5},

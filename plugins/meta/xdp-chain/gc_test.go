@@ -51,7 +51,7 @@ func TestNetworkName(t *testing.T) {
 	for _, stdin := range []string{
 		`{"name": "podnet"}`,
 		`{"programs": "broken", "name": "podnet", "side": [], "unknown": {}}`,
-		string(readFile(t, "testdata/full.json")),
+		string(readFile(t, examplesDir+"full.json")),
 	} {
 		if got := networkName([]byte(stdin)); got != "podnet" {
 			t.Errorf("%s: name %q", stdin, got)

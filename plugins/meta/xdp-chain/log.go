@@ -11,28 +11,9 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/pkg/netconf"
 )
-
-// level is a logLevel: debug, info (the zero value), warn or error.
-type level slog.Level
-
-var levels = map[string]slog.Level{
-	"debug": slog.LevelDebug,
-	"info":  slog.LevelInfo,
-	"warn":  slog.LevelWarn,
-	"error": slog.LevelError,
-}
-
-// UnmarshalText takes a level's name; anything else is an error that lists the
-// names.
-func (l *level) UnmarshalText(text []byte) error {
-	named, ok := levels[string(text)]
-	if !ok {
-		return fmt.Errorf("level %q; use one of debug, info, warn, error", text)
-	}
-	*l = level(named)
-	return nil
-}
 
 // openLog returns the log that a configuration asks for, and what to call when
 // the verb is over. With a logFile, each verb is one JSON line in it; without,
@@ -49,7 +30,9 @@ func openLog(stdin []byte, stderr io.Writer) (log *slog.Logger, done func()) {
 	}
 	// An error leaves what could be read; ADD and STATUS report it.
 	_ = json.Unmarshal(stdin, &wanted)
-	toStderr := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: max(levels[wanted.LogLevel], slog.LevelWarn)}))
+	var level netconf.Level
+	_ = level.UnmarshalText([]byte(wanted.LogLevel))
+	toStderr := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: max(level.Level(), slog.LevelWarn)}))
 	// What a relative path is relative to is the runtime's secret; ADD refuses it.
 	if !filepath.IsAbs(wanted.LogFile) {
 		return toStderr, func() {}
@@ -59,7 +42,7 @@ func openLog(stdin []byte, stderr io.Writer) (log *slog.Logger, done func()) {
 		toStderr.Warn("logging to stderr, since logFile cannot be opened", "error", err)
 		return toStderr, func() {}
 	}
-	handler := slog.NewJSONHandler(file, &slog.HandlerOptions{Level: levels[wanted.LogLevel]})
+	handler := slog.NewJSONHandler(file, &slog.HandlerOptions{Level: level.Level()})
 	return slog.New(handler), func() { _ = file.Close() }
 }
 

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/internal/version"
+	"github.com/xdp-chain/xdp-chain/pkg/netconf"
 	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
@@ -89,9 +90,9 @@ func gc(ctx context.Context, n *node.Node, args *skel.CmdArgs, _ *slog.Logger) e
 // status returns code 50 whatever is wrong: the runtime asks whether an ADD with
 // this configuration could work, and that code is CNI's no.
 func status(ctx context.Context, n *node.Node, args *skel.CmdArgs, _ *slog.Logger) error {
-	c, err := parseConf(args.StdinData)
+	c, err := netconf.Parse(args.StdinData)
 	if err == nil {
-		err = n.Status(ctx, c.attachment())
+		err = n.Status(ctx, c.Attachment())
 	}
 	if err != nil {
 		code := cniError(err)

@@ -15,7 +15,33 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xdp-chain/xdp-chain/pkg/netconf"
 )
+
+// examplesDir has configurations as runtimes hand them over.
+const examplesDir = "../../../pkg/netconf/testdata/"
+
+func readFile(t testing.TB, path string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// wantError checks that err is told with the given code and a message that begins
+// with msg.
+func wantError(t *testing.T, err error, code uint, msg string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want code %d", code)
+	}
+	if e := cniError(err); e.Code != code || !strings.HasPrefix(e.Msg, msg) {
+		t.Errorf("error is code %d, %q\nwant code %d, %q", e.Code, e.Msg, code, msg)
+	}
+}
 
 // TestMain lets the test binary stand in for the plugin's: called with a verb,
 // it is the plugin.
@@ -166,7 +192,7 @@ func TestExamples(t *testing.T) {
 				continue
 			}
 			ours++
-			if _, err := parseConf(entry); err != nil {
+			if _, err := netconf.Parse(entry); err != nil {
 				t.Errorf("%s: %v", path, err)
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/xdp-chain/xdp-chain/pkg/netconf"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 )
 
@@ -30,7 +31,7 @@ func TestWish(t *testing.T) {
 		MAC:  net.HardwareAddr{0x0a, 0, 0, 0, 0, 3},
 		Name: "web-0", Namespace: "shop",
 	}
-	full := string(readFile(t, "testdata/full.json"))
+	full := string(readFile(t, examplesDir+"full.json"))
 	for _, version := range supported.SupportedVersions() {
 		t.Run(version, func(t *testing.T) {
 			stdin := strings.ReplaceAll(full, `"cniVersion": "1.0.0"`, `"cniVersion": "`+version+`"`)
@@ -138,7 +139,7 @@ func TestWishExcluded(t *testing.T) {
 }
 
 func TestPodWithoutAddresses(t *testing.T) {
-	p, err := parsePrevResult(&conf{cniFields: cniFields{
+	p, err := parsePrevResult(&netconf.Conf{CNI: netconf.CNI{
 		CNIVersion: "1.0.0",
 		PrevResult: json.RawMessage(`{"interfaces": [{"name": "eth0", "mac": "none", "sandbox": "/run/netns/pod"}]}`),
 	}})

@@ -8,6 +8,7 @@ import (
 	"github.com/containernetworking/cni/pkg/skel"
 	"github.com/containernetworking/cni/pkg/types"
 
+	"github.com/xdp-chain/xdp-chain/pkg/netconf"
 	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
@@ -35,9 +36,9 @@ type podArgs struct {
 }
 
 // parseWish reads a configuration and the arguments of the call. Errors are code
-// 4 for CNI_ARGS, otherwise as those of [parseConf] and [parsePrevResult].
+// 4 for CNI_ARGS, otherwise as those of [netconf.Parse] and [parsePrevResult].
 func parseWish(args *skel.CmdArgs) (*wish, error) {
-	c, err := parseConf(args.StdinData)
+	c, err := netconf.Parse(args.StdinData)
 	if err != nil {
 		return nil, err
 	}
@@ -52,11 +53,11 @@ func parseWish(args *skel.CmdArgs) (*wish, error) {
 		return nil, types.NewError(types.ErrInvalidEnvironmentVariables, "CNI_ARGS: "+err.Error(), "")
 	}
 
-	w := &wish{attachment: c.attachment(), prev: prev}
+	w := &wish{attachment: c.Attachment(), prev: prev}
 	a := &w.attachment
 	a.ContainerID, a.Ifname, a.NetNS = args.ContainerID, args.IfName, args.Netns
 	a.PodNamespace, a.PodName = string(pod.K8S_POD_NAMESPACE), string(pod.K8S_POD_NAME)
-	if w.excluded = !c.Namespaces.admits(a.PodNamespace); w.excluded {
+	if w.excluded = !c.Namespaces.Admits(a.PodNamespace); w.excluded {
 		return w, nil
 	}
 	if a.Pod, err = prev.pod(args.IfName, args.Netns); err != nil {
@@ -64,15 +65,4 @@ func parseWish(args *skel.CmdArgs) (*wish, error) {
 	}
 	a.Pod.Namespace, a.Pod.Name = a.PodNamespace, a.PodName
 	return w, nil
-}
-
-// attachment returns what the configuration alone says about each attachment to
-// its network.
-func (c *conf) attachment() node.Attachment {
-	return node.Attachment{
-		Network: c.Name,
-		Side:    c.Side, Mode: c.Mode, Attach: c.Attach, Dispatcher: c.Dispatcher, LibxdpVersion: c.LibxdpVersion,
-		Counters: c.Counters,
-		Programs: c.Programs,
-	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package netconf
 
 import (
 	"encoding/json"
@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/containernetworking/cni/pkg/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -27,21 +26,17 @@ func readFile(t testing.TB, path string) []byte {
 	return content
 }
 
-// wantError checks that err is a CNI error with the given code and a message
-// that begins with msg.
-func wantError(t *testing.T, err error, code uint, msg string) {
+// wantInvalid checks that err is about a configuration with a fault, and begins with
+// msg.
+func wantInvalid(t *testing.T, err error, msg string) {
 	t.Helper()
-	var e *types.Error
-	if !errors.As(err, &e) {
-		t.Fatalf("error is %v, want code %d", err, code)
-	}
-	if e.Code != code || !strings.HasPrefix(e.Msg, msg) {
-		t.Errorf("error is code %d, %q\nwant code %d, %q", e.Code, e.Msg, code, msg)
+	if !errors.Is(err, chain.ErrInvalid) || !strings.HasPrefix(err.Error(), msg) {
+		t.Errorf("error is %v\nwant an ErrInvalid of %q", err, msg)
 	}
 }
 
 func TestConfFull(t *testing.T) {
-	c, err := parseConf(readFile(t, "testdata/full.json"))
+	c, err := Parse(readFile(t, "testdata/full.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,10 +62,10 @@ func TestConfFull(t *testing.T) {
 			},
 		},
 	}
-	if diff := cmp.Diff(want, c.attachment(), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+	if diff := cmp.Diff(want, c.Attachment(), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Errorf("attachment (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(namespaces{Exclude: []string{"kube-system"}}, c.Namespaces); diff != "" {
+	if diff := cmp.Diff(Namespaces{Exclude: []string{"kube-system"}}, c.Namespaces); diff != "" {
 		t.Errorf("namespaces (-want +got):\n%s", diff)
 	}
 }
@@ -83,12 +78,12 @@ func TestConfDefaults(t *testing.T) {
 		`{"name": "n", "side": "pod", "mode": "auto", "dispatcher": "auto", "attach": "auto", "counters": true,
 		  "programs": [], "namespaces": {}, "logFile": "", "logLevel": "info"}`,
 	} {
-		c, err := parseConf([]byte(stdin))
+		c, err := Parse([]byte(stdin))
 		if err != nil {
 			t.Fatalf("%s: %v", stdin, err)
 		}
 		c.Programs = nil
-		if diff := cmp.Diff(&conf{cniFields: cniFields{Name: "n"}, Counters: true}, c, cmp.AllowUnexported(conf{})); diff != "" {
+		if diff := cmp.Diff(&Conf{CNI: CNI{Name: "n"}, Counters: true}, c); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", stdin, diff)
 		}
 	}
@@ -104,7 +99,7 @@ func TestConfForeignFields(t *testing.T) {
 		"disableGC": false, "loadOnlyInlinedPlugins": false,
 		"cni.dev/valid-attachments": [], "cni.dev/attachments": [], "cni.dev/anything": 1
 	}`
-	if _, err := parseConf([]byte(stdin)); err != nil {
+	if _, err := Parse([]byte(stdin)); err != nil {
 		t.Error(err)
 	}
 }
@@ -196,38 +191,46 @@ func TestConfFaults(t *testing.T) {
 		{`{"logFile": "xdp.log"}`, `logFile: "xdp.log" is not an absolute path`},
 	}
 	for _, tt := range tests {
-		_, err := parseConf([]byte(tt.conf))
+		_, err := Parse([]byte(tt.conf))
 		if err == nil {
 			t.Errorf("%s: no error, want %q", tt.conf, tt.want)
 			continue
 		}
-		t.Run(tt.want, func(t *testing.T) { wantError(t, err, types.ErrInvalidNetworkConfig, tt.want) })
+		t.Run(tt.want, func(t *testing.T) { wantInvalid(t, err, tt.want) })
 	}
 }
 
 func TestConfNotJSON(t *testing.T) {
 	for _, stdin := range []string{"", "{", `{"name": "n",}`, "name: n", `{"name": "n"} {}`} {
-		_, err := parseConf([]byte(stdin))
-		wantError(t, err, types.ErrDecodingFailure, "the network configuration is not JSON: ")
+		_, err := Parse([]byte(stdin))
+		if !errors.Is(err, ErrNotJSON) || !strings.HasPrefix(err.Error(), "the network configuration is not JSON: ") {
+			t.Errorf("%q: error is %v", stdin, err)
+		}
 	}
 }
 
-// One look at the message shows the first fault, one at the details all others.
+// All faults are told, a line each.
 func TestConfSeveralFaults(t *testing.T) {
-	_, err := parseConf([]byte(`{"mode": "skb", "programs": [{"name": "a", "prio": 1}], "side": 1}`))
-	want := &types.Error{
-		Code:    types.ErrInvalidNetworkConfig,
-		Msg:     `mode: invalid value: mode "skb"; use one of auto, native, generic, offload`,
-		Details: "programs[0].prio: unknown field; did you mean \"priority\"?\nside: want a string, got 1",
-	}
-	if diff := cmp.Diff(want, err); diff != "" {
-		t.Errorf("error (-want +got):\n%s", diff)
+	for conf, want := range map[string]string{
+		`{"mode": "skb", "programs": [{"name": "a", "prio": 1}], "side": 1}`: "mode: invalid value: mode \"skb\"; use one of auto, native, generic, offload\n" +
+			"programs[0].prio: unknown field; did you mean \"priority\"?\nside: want a string, got 1",
+		`{"libxdpVersion": 1, "logFile": "log"}`: "libxdpVersion: version 1 is only read, where it is found on an interface; use 2 or 3\n" +
+			"logFile: \"log\" is not an absolute path",
+	} {
+		_, err := Parse([]byte(conf))
+		if err == nil {
+			t.Errorf("%s: accepted", conf)
+			continue
+		}
+		if diff := cmp.Diff(want, err.Error()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", conf, diff)
+		}
 	}
 }
 
 // The same name may stand once on either side.
 func TestConfNamePerSide(t *testing.T) {
-	if _, err := parseConf([]byte(`{"programs": [{"name": "a"}, {"name": "a", "side": "host"}]}`)); err != nil {
+	if _, err := Parse([]byte(`{"programs": [{"name": "a"}, {"name": "a", "side": "host"}]}`)); err != nil {
 		t.Error(err)
 	}
 }
