@@ -21,7 +21,8 @@ type explainer struct{ Options }
 // explain returns the faults of a document that is to be a value of type t and
 // stands at path.
 func (e explainer) explain(document json.RawMessage, t reflect.Type, path string) Faults {
-	if string(document) == "null" {
+	// A null leaves things as they were, but for a type that decodes itself.
+	if string(document) == "null" && (t.Kind() == reflect.Pointer || !decodesItself(t)) {
 		return nil
 	}
 	if t.Kind() == reflect.Pointer {

@@ -22,6 +22,11 @@ func Faultf(path, format string, args ...any) Fault {
 	return Fault{Path: path, Text: fmt.Sprintf(format, args...)}
 }
 
+// Field returns a fault of the field key of what stands at path.
+func Field(path, key, text string) Fault {
+	return Fault{Path: join(path, key), Text: text}
+}
+
 // String returns "path: text".
 func (f Fault) String() string {
 	if f.Path == "" {

@@ -3,16 +3,12 @@
 package catalog
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/xdp-chain/xdp-chain/bpf"
 )
-
-// ErrUnknown is behind every error about a name that no entry has.
-var ErrUnknown = errors.New("no such program in the catalog")
 
 // builtins are the programs of package bpf, in the order of their names.
 var builtins = []Entry{
@@ -36,19 +32,24 @@ func Builtins() []string {
 func Builtin(name string) (Entry, error) {
 	i := slices.IndexFunc(builtins, func(e Entry) bool { return e.Name == name })
 	if i < 0 {
-		return Entry{}, fmt.Errorf("%w: %q; it has %s; give an object for any other program", ErrUnknown, name, strings.Join(Builtins(), ", "))
+		return Entry{}, unknown(name, Builtins())
 	}
-	e := builtins[i]
+	e := builtins[i].clone()
 	content, err := bpf.Objects.ReadFile(fmt.Sprintf("%s/%[1]s.o", name))
 	if err != nil {
 		return Entry{}, fmt.Errorf("reading the built-in program %q: %w", name, err)
 	}
 	e.Origin = "built-in " + name
 	e.Content = content
-	e.Function = name
-	if e.Priority != nil {
-		e.Priority = new(*e.Priority)
-	}
-	e.Lists = slices.Clone(e.Lists)
+	// A function's name in C has no hyphens.
+	e.Function = strings.ReplaceAll(name, "-", "_")
 	return e, nil
+}
+
+func isBuiltin(name string) bool {
+	return slices.ContainsFunc(builtins, func(e Entry) bool { return e.Name == name })
+}
+
+func unknown(name string, names []string) error {
+	return fmt.Errorf("%w: %q; it has %s; give an object for any other program", ErrUnknown, name, strings.Join(names, ", "))
 }

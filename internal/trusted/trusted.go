@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package trusted reads files that decide which programs run in the kernel: objects and
+// catalog entries. Nobody but root can have written such a file or put it there: it
+// and every folder above it belong to root and are writable by no group and no
+// others (a folder may be, if it is sticky, as /tmp is).
+//
+// Symbolic links are followed first, and the rule is about what they lead to: ConfigMap
+// mounts consist of links.
+package trusted
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// ReadFile returns the content of the regular file that path leads to, of at most limit
+// bytes. Errors do not name the path as it was given, and satisfy errors.Is(err,
+// fs.ErrNotExist) where there is no such file.
+func ReadFile(path string, limit int64) ([]byte, error) {
+	resolved, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkAbove(resolved); err != nil {
+		return nil, err
+	}
+	// O_NONBLOCK: opening a FIFO must not wait for a writer. O_NOFOLLOW: what was
+	// resolved is what is opened.
+	f, err := os.OpenFile(resolved, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFile(info, limit); err != nil {
+		return nil, err
+	}
+	return readBounded(f, limit)
+}
+
+// ReadDir returns the names in the folder that path leads to, sorted. The folder is
+// under the same rule as the files that [ReadFile] reads from it.
+func ReadDir(path string) ([]string, error) {
+	resolved, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(resolved)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkAbove(filepath.Join(resolved, ".")); err != nil {
+		return nil, err
+	}
+	if err := checkFolder(resolved); err != nil {
+		return nil, err
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, nil
+}
+
+// checkAbove checks every folder above a path.
+func checkAbove(path string) error {
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		if err := checkFolder(dir); err != nil {
+			return err
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
+}
+
+// readBounded stops reading where f turns out to have more than limit bytes.
+func readBounded(f io.Reader, limit int64) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(content)) > limit {
+		return nil, fmt.Errorf("more than the %d bytes that are allowed", limit)
+	}
+	return content, nil
+}
+
+func checkFile(info fs.FileInfo, limit int64) error {
+	switch {
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s, not a regular file", describe(info.Mode()))
+	case info.Size() > limit:
+		return fmt.Errorf("%d bytes; at most %d are allowed", info.Size(), limit)
+	}
+	return checkWriters(info, "the file")
+}
+
+func checkFolder(dir string) error {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	if info.Mode()&fs.ModeSticky != 0 {
+		return checkOwner(info, dir)
+	}
+	return checkWriters(info, dir)
+}
+
+// checkWriters refuses what others than root may write. The subject is for the
+// message.
+func checkWriters(info fs.FileInfo, subject string) error {
+	if err := checkOwner(info, subject); err != nil {
+		return err
+	}
+	if perm := info.Mode().Perm(); perm&0o022 != 0 {
+		return fmt.Errorf("%s is writable by others than root (mode %#o); its programs run in the kernel: chmod go-w", subject, perm)
+	}
+	return nil
+}
+
+func checkOwner(info fs.FileInfo, subject string) error {
+	if stat := info.Sys().(*syscall.Stat_t); stat.Uid != 0 {
+		return fmt.Errorf("%s belongs to user %d, who could change it; its programs run in the kernel: chown root", subject, stat.Uid)
+	}
+	return nil
+}
+
+func describe(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a folder"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a FIFO"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	case mode&fs.ModeDevice != 0:
+		return "a device"
+	default:
+		return mode.String()
+	}
+}
