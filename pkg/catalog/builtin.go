@@ -15,6 +15,7 @@ var builtins = []Entry{
 	{Name: "acl", Priority: new(20), Lists: []string{"rules"}},
 	{Name: "count", Priority: new(10)},
 	{Name: "drop"},
+	{Name: "flow-stats", Priority: new(120)},
 	{Name: "pass"},
 }
 
