@@ -31,10 +31,17 @@ demo: root build ## Two pods, a chain of three programs and real packets, in nam
 test: root build lint ## Everything CI runs: lint, objects against sources, all tests (root)
 	hack/need.sh $(COMPILER) gcc /usr/include/stdio.h
 	hack/cni-plugins.sh
+	hack/containerd.sh
 	hack/check-generated.sh
 	CGO_ENABLED=1 go test -race -count=1 -timeout 15m $(RACED)
 	go test -count=1 -timeout 20m $(BLACKBOX)
 	$(MAKE) --no-print-directory lab
+
+.PHONY: containerd
+containerd: root ## Pods on containerd, the distribution's and a current one (root)
+	hack/cni-plugins.sh
+	hack/containerd.sh
+	go test -count=1 -v ./integration/containerd
 
 .PHONY: lab
 lab: ## The tests in Debian's kernels 5.10, 6.1 and 6.12, under QEMU

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package containerd
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/xdp-chain/xdp-chain/internal/plugintest"
+)
+
+// look is a shell command that prints what a container's network has seen.
+const look = "busybox cat /proc/net/snmp /proc/net/dev"
+
+// callPatience is how long a call may take that no test makes slow.
+const callPatience = 60 * time.Second
+
+// podConfig is what the kubelet hands over for a pod.
+func (s *server) podConfig(namespace, name string, annotations map[string]string) *cri.PodSandboxConfig {
+	return &cri.PodSandboxConfig{
+		Metadata:     &cri.PodSandboxMetadata{Namespace: namespace, Name: name, Uid: namespace + "-" + name},
+		Annotations:  annotations,
+		LogDirectory: filepath.Join(s.podLogs(), namespace+"-"+name),
+		Linux:        &cri.LinuxPodSandboxConfig{},
+	}
+}
+
+// run starts a pod and returns its id.
+func (s *server) run(c *cri.PodSandboxConfig) (id string, err error) {
+	return s.runWithin(callPatience, c)
+}
+
+// runWithin is run with a kubelet that waits only so long.
+func (s *server) runWithin(patience time.Duration, c *cri.PodSandboxConfig) (id string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	answer, err := s.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{Config: c})
+	return answer.GetPodSandboxId(), err
+}
+
+// mustRun starts a pod of namespace shop.
+func (s *server) mustRun(t *testing.T, name string, annotations map[string]string) *pod {
+	t.Helper()
+	c := s.podConfig("shop", name, annotations)
+	id, err := s.run(c)
+	if err != nil {
+		t.Fatalf("running pod %s: %v", name, err)
+	}
+	return s.pod(t, id, c)
+}
+
+// stopPod ends a pod's containers and takes its network away.
+func (s *server) stopPod(id string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), callPatience)
+	defer cancel()
+	_, err := s.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: id})
+	return err
+}
+
+// remove stops a pod and removes it, as the kubelet does.
+func (s *server) remove(id string) error {
+	if err := s.stopPod(id); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callPatience)
+	defer cancel()
+	_, err := s.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: id})
+	return err
+}
+
+func (s *server) mustRemove(t *testing.T, id string) {
+	t.Helper()
+	if err := s.remove(id); err != nil {
+		t.Fatalf("removing pod %s: %v", id, err)
+	}
+}
+
+// pods lists the pods that containerd knows, whatever their state.
+func (s *server) pods(t *testing.T) (ids []string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), callPatience)
+	defer cancel()
+	list, err := s.ListPodSandbox(ctx, &cri.ListPodSandboxRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range list.Items {
+		ids = append(ids, p.Id)
+	}
+	return ids
+}
+
+// pod is one that runs: its network, and the rest.
+type pod struct {
+	*plugintest.Pod
+	config *cri.PodSandboxConfig
+	ip     string
+	pid    int // of the sandbox container
+}
+
+// pod asks containerd for what it says about a pod to whoever wants to know all.
+func (s *server) pod(t *testing.T, id string, c *cri.PodSandboxConfig) *pod {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), callPatience)
+	defer cancel()
+	status, err := s.PodSandboxStatus(ctx, &cri.PodSandboxStatusRequest{PodSandboxId: id, Verbose: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var verbose struct {
+		PID         int `json:"pid"`
+		RuntimeSpec struct {
+			Linux struct {
+				Namespaces []struct{ Type, Path string }
+			}
+		} `json:"runtimeSpec"`
+	}
+	if err := json.Unmarshal([]byte(status.Info["info"]), &verbose); err != nil {
+		t.Fatal(err)
+	}
+	p := &pod{Pod: &plugintest.Pod{ID: id, Ifname: "eth0"}, config: c, ip: status.Status.Network.GetIp(), pid: verbose.PID}
+	for _, ns := range verbose.RuntimeSpec.Linux.Namespaces {
+		if ns.Type == "network" {
+			p.NetNS = ns.Path
+		}
+	}
+	return p
+}
+
+// output runs a shell command in a container of the pod and returns what it printed.
+func (s *server) output(t *testing.T, p *pod, command string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), callPatience)
+	defer cancel()
+	created, err := s.CreateContainer(ctx, &cri.CreateContainerRequest{
+		PodSandboxId: p.ID, SandboxConfig: p.config,
+		Config: &cri.ContainerConfig{
+			Metadata: &cri.ContainerMetadata{Name: "main"}, Image: &cri.ImageSpec{Image: image},
+			Command: []string{"sh", "-c", command}, LogPath: "main.log", Linux: &cri.LinuxContainerConfig{},
+		},
+	})
+	if err != nil {
+		t.Fatalf("creating a container: %v", err)
+	}
+	if _, err := s.StartContainer(ctx, &cri.StartContainerRequest{ContainerId: created.ContainerId}); err != nil {
+		t.Fatalf("starting a container: %v", err)
+	}
+	s.await(t, callPatience, "the container ends", func(ctx context.Context) (bool, string) {
+		status, err := s.ContainerStatus(ctx, &cri.ContainerStatusRequest{ContainerId: created.ContainerId})
+		if err != nil {
+			return false, err.Error()
+		}
+		return status.Status.State == cri.ContainerState_CONTAINER_EXITED, status.Status.State.String()
+	})
+	content, err := os.ReadFile(filepath.Join(p.config.LogDirectory, "main.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
