@@ -22,11 +22,11 @@ import (
 // bytes. Errors do not name the path as it was given, and satisfy errors.Is(err,
 // fs.ErrNotExist) where there is no such file.
 func ReadFile(path string, limit int64) ([]byte, error) {
-	resolved, err := filepath.EvalSymlinks(path)
+	resolved, err := resolve(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkAbove(resolved); err != nil {
+	if err := checkFolders(filepath.Dir(resolved)); err != nil {
 		return nil, err
 	}
 	// O_NONBLOCK: opening a FIFO must not wait for a writer. O_NOFOLLOW: what was
@@ -49,7 +49,7 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 // ReadDir returns the names in the folder that path leads to, sorted. The folder is
 // under the same rule as the files that [ReadFile] reads from it.
 func ReadDir(path string) ([]string, error) {
-	resolved, err := filepath.EvalSymlinks(path)
+	resolved, err := resolve(path)
 	if err != nil {
 		return nil, err
 	}
@@ -57,10 +57,7 @@ func ReadDir(path string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkAbove(filepath.Join(resolved, ".")); err != nil {
-		return nil, err
-	}
-	if err := checkFolder(resolved); err != nil {
+	if err := checkFolders(resolved); err != nil {
 		return nil, err
 	}
 	names := make([]string, len(entries))
@@ -70,9 +67,18 @@ func ReadDir(path string) ([]string, error) {
 	return names, nil
 }
 
-// checkAbove checks every folder above a path.
-func checkAbove(path string) error {
-	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+// resolve returns the absolute path without symbolic links that path leads to.
+func resolve(path string) (string, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(absolute)
+}
+
+// checkFolders checks a folder and every one above it.
+func checkFolders(dir string) error {
+	for ; ; dir = filepath.Dir(dir) {
 		if err := checkFolder(dir); err != nil {
 			return err
 		}

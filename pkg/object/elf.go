@@ -50,7 +50,7 @@ func checkELF(content []byte) error {
 func readHeader(content []byte) (*elf.Header64, error) {
 	switch {
 	case len(content) > MaxSize:
-		return nil, tooLarge(int64(len(content)))
+		return nil, fmt.Errorf("%d bytes; at most %d are allowed", len(content), MaxSize)
 	case !bytes.HasPrefix(content, []byte(elf.ELFMAG)):
 		return nil, fmt.Errorf("not an ELF file: it begins with %q", content[:min(len(content), 4)])
 	case len(content) < binary.Size(elf.Header64{}):

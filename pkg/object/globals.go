@@ -23,7 +23,7 @@ func (p *Program) SetGlobals(globals map[string]json.RawMessage) error {
 	for _, name := range slices.Sorted(maps.Keys(globals)) {
 		value, err := p.encodeGlobal(name, globals[name])
 		if err != nil {
-			return unusable{fmt.Errorf("object %s: global %w", p.object.Origin, at(name, err))}
+			return err
 		}
 		encoded[name] = value
 	}
@@ -33,7 +33,22 @@ func (p *Program) SetGlobals(globals map[string]json.RawMessage) error {
 	return nil
 }
 
+// CheckGlobal returns nil if [Program.SetGlobals] could set the variable to the value, and
+// its error otherwise. It sets nothing.
+func (p *Program) CheckGlobal(name string, value json.RawMessage) error {
+	_, err := p.encodeGlobal(name, value)
+	return err
+}
+
 func (p *Program) encodeGlobal(name string, value json.RawMessage) ([]byte, error) {
+	encoded, err := p.tryEncodeGlobal(name, value)
+	if err != nil {
+		return nil, unusable{fmt.Errorf("object %s: global %w", p.object.Origin, at(name, err))}
+	}
+	return encoded, nil
+}
+
+func (p *Program) tryEncodeGlobal(name string, value json.RawMessage) ([]byte, error) {
 	v := p.Spec.Variables[name]
 	switch {
 	case v == nil:

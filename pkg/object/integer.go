@@ -8,37 +8,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
-	"regexp"
 	"slices"
 
 	"github.com/cilium/ebpf/btf"
+
+	"github.com/xdp-chain/xdp-chain/internal/whole"
 )
-
-// integerPattern is a decimal integer without leading zeros, which C would read
-// as octal, or a hexadecimal one. It bounds no length itself: counted repetitions
-// take a quarter of a millisecond to compile, at each start of the plugin.
-var integerPattern = regexp.MustCompile(`^-?(0|[1-9][0-9]*|0x[0-9a-fA-F]+)$`)
-
-// maxIntegerText is the length of the longest integer text that is looked at, in
-// bytes: a sign and more digits than 128 bits have.
-const maxIntegerText = 41
-
-// integer reads a JSON integer, or a string that holds one in decimal or 0x
-// digits. CNI runtimes round JSON numbers past 2^53; strings they leave alone.
-func integer(value json.RawMessage) (*big.Int, bool) {
-	text := string(bytes.TrimSpace(value))
-	if isString(value) {
-		unquoted, err := unquote(value)
-		if err != nil {
-			return nil, false
-		}
-		text = unquoted
-	}
-	if len(text) > maxIntegerText || !integerPattern.MatchString(text) {
-		return nil, false
-	}
-	return new(big.Int).SetString(text, 0)
-}
 
 // encodeInt writes a value of an integer type, named t and lying under it as v.
 func encodeInt(dst []byte, t btf.Type, v *btf.Int, value json.RawMessage) error {
@@ -51,7 +26,7 @@ func encodeInt(dst []byte, t btf.Type, v *btf.Int, value json.RawMessage) error 
 		}
 		return wants("true or false for "+typeName(t), value)
 	}
-	n, ok := integer(value)
+	n, ok := whole.Parse(value)
 	if !ok {
 		return wants("an integer for "+typeName(t), value)
 	}
@@ -60,7 +35,7 @@ func encodeInt(dst []byte, t btf.Type, v *btf.Int, value json.RawMessage) error 
 
 // encodeEnum takes an enumerator's name, or an integer: enums also hold flags.
 func encodeEnum(dst []byte, t *btf.Enum, value json.RawMessage) error {
-	if n, ok := integer(value); ok {
+	if n, ok := whole.Parse(value); ok {
 		return putInteger(dst, n, t.Signed, typeName(t))
 	}
 	var names []string

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -166,4 +167,16 @@ func (s Store) get(d digest) (*Object, error) {
 		return nil, fmt.Errorf("the stored file is damaged: its content has digest %s; the next ADD that brings the object repairs it", actual)
 	}
 	return New(s.blobPath(d), content)
+}
+
+// readBounded stops reading where f turns out to have more than MaxSize.
+func readBounded(f io.Reader) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(content) > MaxSize {
+		return nil, fmt.Errorf("more than the %d bytes that are allowed", MaxSize)
+	}
+	return content, nil
 }
