@@ -121,14 +121,17 @@ var frame = slices.Concat(
 // send sends frames to the pod and waits until its chain has counted as many.
 func (p *pod) send(t *testing.T, n *Node, count int) {
 	t.Helper()
+	p.sendFrames(t, n, slices.Repeat([][]byte{frame}, count)...)
+}
+
+func (p *pod) sendFrames(t *testing.T, n *Node, frames ...[]byte) {
+	t.Helper()
 	before := p.entered(t, n)
-	for range count {
-		testenv.Send(t, "", p.host, frame)
-	}
+	testenv.Send(t, "", p.host, frames...)
 	deadline := time.Now().Add(5 * time.Second)
-	for p.entered(t, n) < before+uint64(count) {
+	for p.entered(t, n) < before+uint64(len(frames)) {
 		if time.Now().After(deadline) {
-			t.Fatalf("of %d frames sent the chain has counted %d", count, p.entered(t, n)-before)
+			t.Fatalf("of %d frames sent the chain has counted %d", len(frames), p.entered(t, n)-before)
 		}
 		time.Sleep(time.Millisecond)
 	}

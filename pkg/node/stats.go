@@ -31,7 +31,7 @@ func (n *Node) Stats() ([]ChainStats, error) {
 	errs := []error{err}
 	list := make([]ChainStats, 0, len(records))
 	for _, rec := range records {
-		s, err := n.stats(rec)
+		s, err := unchanged(n, rec, n.stats)
 		if errors.Is(err, fs.ErrNotExist) { // removed since
 			continue
 		}
@@ -44,26 +44,27 @@ func (n *Node) Stats() ([]ChainStats, error) {
 	return list, errors.Join(errs...)
 }
 
-// stats reads the counters between two looks at the record: the same generation
-// before and after means that the counters were that generation's.
-func (n *Node) stats(rec *record.Record) (ChainStats, error) {
+// unchanged reads what a chain's generation has between two looks at the record: the
+// same generation before and after means that it was that generation's. A chain
+// that was removed meanwhile satisfies errors.Is(err, [fs.ErrNotExist]).
+func unchanged[T any](n *Node, rec *record.Record, read func(*record.Record) (T, error)) (T, error) {
 	for {
-		s, err := n.statsOf(rec)
+		value, err := read(rec)
 		again, loadErr := n.Records.Load(rec.Key)
 		if loadErr != nil {
-			return s, loadErr
+			return value, loadErr
 		}
 		if again.State != nil && again.State.Generation == rec.State.Generation {
-			return s, err
+			return value, err
 		}
 		if again.State == nil {
-			return s, fs.ErrNotExist
+			return value, fs.ErrNotExist
 		}
 		rec = again
 	}
 }
 
-func (n *Node) statsOf(rec *record.Record) (ChainStats, error) {
+func (n *Node) stats(rec *record.Record) (ChainStats, error) {
 	s := ChainStats{Key: rec.Key, Interface: rec.Interface}
 	sums := newTally(rec.Base)
 	if rec.State.Counters {

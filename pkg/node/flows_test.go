@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+// flow is what flow-stats makes of count of the tests' frames.
+func flow(count int) Flow {
+	return Flow{
+		Protocol: 17,
+		Source:   netip.MustParseAddr("192.0.2.1"), SourcePort: 12345,
+		Destination: netip.MustParseAddr("192.0.2.2"), DestinationPort: 9,
+		Traffic: Traffic{Packets: uint64(count), Bytes: uint64(count * len(frame))},
+	}
+}
+
+// withoutTimes compares flows by what does not depend on when the test runs.
+var withoutTimes = cmp.Options{
+	cmpopts.IgnoreFields(Flow{}, "FirstSeen", "LastSeen"),
+	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+}
+
+func flowsOf(t *testing.T, n *Node) []ChainFlows {
+	t.Helper()
+	list, err := n.Flows()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// flowMember is flow-stats by another name and from a file, as an older version's or
+// an admin's own copy is.
+func flowMember(t *testing.T, name string) chain.Program {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "object.o")
+	copyFile(t, "../../bpf/flow-stats/flow-stats.o", path)
+	return chain.Program{Name: name, Object: path}
+}
+
+func TestFlows(t *testing.T) {
+	for _, w := range ways {
+		t.Run(w.String(), func(t *testing.T) {
+			testenv.NoLeaks(t)
+			n, p := Default(), w.pod(t)
+			p.apply(t, n, programs("count", "flow-stats")...)
+			defer p.remove(t, n)
+			before := time.Now().Add(-10 * time.Millisecond) // two clocks are read one after the other
+			arp := append(frame[:12:12], 0x08, 0x06)
+			cut := frame[:30]
+			p.sendFrames(t, n, frame, frame, frame, append(arp, make([]byte, 46)...), cut)
+
+			on := p.chain(t, n, chain.PodSide)
+			want := []ChainFlows{{
+				Key: on.Key, Interface: "eth0", NetNS: p.NetNS, Side: chain.PodSide, Member: "flow-stats", Owner: p.owner(),
+				Flows: []Flow{flow(3)}, NotIP: Traffic{1, 60}, Unreadable: Traffic{1, uint64(len(cut))},
+			}}
+			got := flowsOf(t, n)
+			if diff := cmp.Diff(want, got, withoutTimes); diff != "" {
+				t.Fatalf("flows (-want +got):\n%s", diff)
+			}
+			if f := got[0].Flows[0]; f.FirstSeen.Before(before) || f.LastSeen.Before(f.FirstSeen) || f.LastSeen.After(time.Now().Add(10*time.Millisecond)) {
+				t.Errorf("seen from %v to %v, sent from %v on", f.FirstSeen, f.LastSeen, before)
+			}
+		})
+	}
+}
+
+// Flows stay when other members come and go, and go when the member does.
+func TestFlowsOverChanges(t *testing.T) {
+	testenv.NoLeaks(t)
+	n, p := Default(), newPod(t, 0)
+	p.apply(t, n, programs("flow-stats")...)
+	defer p.remove(t, n)
+	p.send(t, n, 2)
+	p.apply(t, n, programs("flow-stats", "count")...)
+	p.send(t, n, 1)
+	got := flowsOf(t, n)
+	if len(got) != 1 || len(got[0].Flows) != 1 || got[0].Flows[0].Packets != 3 {
+		t.Errorf("after a change: %+v", got)
+	}
+	p.apply(t, n, programs("count")...)
+	if got := flowsOf(t, n); len(got) != 0 {
+		t.Errorf("without the member: %+v", got)
+	}
+}
+
+// Members are known by their maps, not by what they are called.
+func TestWhoseFlows(t *testing.T) {
+	testenv.NoLeaks(t)
+	n, p := Default(), newPod(t, 0)
+	stranger := flowMember(t, "flow-stats")
+	copyFile(t, "../../bpf/count/count.o", stranger.Object)
+	p.apply(t, n, stranger, flowMember(t, "by-another-name"), onHost(programs("flow-stats")[0]))
+	defer p.remove(t, n)
+	members := map[chain.Side]string{}
+	for _, c := range flowsOf(t, n) {
+		members[c.Side] += c.Member
+	}
+	if diff := cmp.Diff(map[chain.Side]string{chain.PodSide: "by-another-name", chain.HostSide: "flow-stats"}, members); diff != "" {
+		t.Errorf("members with flows (-want +got):\n%s", diff)
+	}
+}
+
+// What the map had no room for is not kept secret.
+func TestForgottenFlows(t *testing.T) {
+	testenv.NoLeaks(t)
+	n, p := Default(), newPod(t, 0)
+	small := programs("flow-stats")[0]
+	small.Maps = map[string]chain.MapSettings{flowsMap: {MaxEntries: 4}}
+	p.apply(t, n, small)
+	defer p.remove(t, n)
+	const count = 50
+	frames := make([][]byte, count)
+	for i := range frames {
+		frames[i] = slices.Clone(frame)
+		frames[i][35] = byte(i) // source port
+	}
+	p.sendFrames(t, n, frames...)
+	c := flowsOf(t, n)[0]
+	if kept := len(c.Flows); kept == 0 || kept == count || c.Forgotten != (Traffic{uint64(count - kept), uint64((count - kept) * len(frame))}) {
+		t.Errorf("%d flows of %d, forgotten %+v", kept, count, c.Forgotten)
+	}
+}
+
+func TestFlowsInSharedMaps(t *testing.T) {
+	testenv.NoLeaks(t)
+	n, first, second := Default(), newPod(t, 0), newPod(t, 0)
+	shared := programs("flow-stats")[0]
+	shared.Maps = map[string]chain.MapSettings{flowsMap: {Scope: chain.ScopeNode}}
+	for i, p := range []*pod{first, second} {
+		p.apply(t, n, shared)
+		defer p.remove(t, n)
+		p.send(t, n, i+1)
+	}
+	got := flowsOf(t, n)
+	if len(got) != 2 {
+		t.Fatalf("%d chains with flows", len(got))
+	}
+	for _, c := range got {
+		if diff := cmp.Diff([]Flow{flow(3)}, c.Flows, withoutTimes); diff != "" {
+			t.Errorf("flows of %s (-want +got):\n%s", c.Key, diff)
+		}
+		if !strings.Contains(c.Shared, `all pods of network "podnet"`) || c.Forgotten != (Traffic{}) {
+			t.Errorf("shared %q, forgotten %+v", c.Shared, c.Forgotten)
+		}
+	}
+}
+
+func TestFlowsWithoutTheirPin(t *testing.T) {
+	for _, name := range []string{flowsMap, totalsMap} {
+		t.Run(name, func(t *testing.T) {
+			testenv.NoLeaks(t)
+			n, p := Default(), newPod(t, 0)
+			p.apply(t, n, programs("flow-stats")...)
+			defer p.remove(t, n)
+			if err := os.Remove(filepath.Join(p.folder(t, n), "maps/flow-stats", name)); err != nil {
+				t.Fatal(err)
+			}
+			got := flowsOf(t, n)
+			if len(got) != 1 || got[0].Reason != `the pin of map "`+name+`" is missing` || len(got[0].Flows) != 0 {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
