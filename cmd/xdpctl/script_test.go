@@ -4,10 +4,12 @@ package main
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,11 +35,12 @@ func TestMain(m *testing.M) {
 // Besides testscript's own commands they have
 //
 //	pod NAME FILE
-//	send N
+//	send N [FILE]
 //
 // The first makes a pod with interface eth0 and peer host0, with the programs and
 // settings of a JSON file, and sets KEY, NETNS, HOSTKEY and HOSTINDEX. The second
-// sends it N frames and waits until its chain has counted them.
+// sends it N frames, of which FILE has the hexadecimal digits, and waits until its
+// chain has counted them.
 func TestScripts(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
@@ -128,8 +131,8 @@ func pod(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func send(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: send N")
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: send N [FILE]")
 	}
 	count, err := strconv.Atoi(args[0])
 	ts.Check(err)
@@ -138,6 +141,10 @@ func send(ts *testscript.TestScript, neg bool, args []string) {
 	// To everyone, of an EtherType for local experiments (IEEE 802): 0x88b5.
 	frame := append(bytes.Repeat([]byte{0xff}, 6), 2, 0, 0, 0, 0, 9, 0x88, 0xb5)
 	frame = append(frame, make([]byte, 46)...)
+	if len(args) > 1 {
+		frame, err = hex.DecodeString(strings.Join(strings.Fields(ts.ReadFile(args[1])), ""))
+		ts.Check(err)
+	}
 	want := counted(ts, s.key) + uint64(count)
 	for range count {
 		testenv.Send(s.tb, "", hostInterface, frame)

@@ -5,17 +5,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
-
-// watchInterval is how often stats --watch looks.
-const watchInterval = time.Second
 
 func statsCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -38,30 +33,17 @@ func statsCommand() *cobra.Command {
 	return cmd
 }
 
-// watchStats prints a snapshot every second until ctx is done. A chain that cannot
-// be read may be there at the next, so it is said and not the end, unless nothing
-// can be read.
+// watchStats prints a snapshot every second until ctx is done, each with the rates
+// since the one before.
 func watchStats(ctx context.Context, stdout, stderr io.Writer, as format) error {
-	tick := time.NewTicker(watchInterval)
-	defer tick.Stop()
-	screen := newScreen(stdout)
 	var before *snapshot
-	for {
+	return watch(ctx, stdout, stderr, func() (func(io.Writer) error, error) {
 		now, err := take(node.Default())
 		if len(now.stats) == 0 && err != nil {
-			return err
+			return nil, err
 		}
-		if err := now.print(screen.frame(), as, before); err != nil {
-			return err
-		}
-		if err != nil {
-			fmt.Fprintln(stderr, "xdpctl:", err)
-		}
+		earlier := before
 		before = now
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+		return func(w io.Writer) error { return now.print(w, as, earlier) }, err
+	})
 }
