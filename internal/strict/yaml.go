@@ -24,8 +24,10 @@ const maxDepth = 16
 // empty text is null. What is more than JSON can say is a fault: aliases, anchors, tags,
 // merge keys, keys that are no strings or are there twice, several documents, numbers
 // that JSON does not know (0x digits are taken), and so are more than 16 values in each
-// other. The work is linear in the text, since nothing is expanded. Errors are [Faults]
+// other. JSON is YAML, but for the escape \/ and pairs of surrogates. Errors are [Faults]
 // with lines.
+//
+// Nothing is expanded, so the work is linear in the text.
 func YAML(text []byte) (document []byte, lines Lines, err error) {
 	if !utf8.Valid(text) {
 		return nil, nil, Faults{{Line: 1, Text: "the text is not UTF-8"}}
