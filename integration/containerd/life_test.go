@@ -2,14 +2,32 @@
 
 package containerd
 
-import "testing"
+import (
+	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xdp-chain/xdp-chain/internal/plugintest"
+)
+
+// A pod's whole life, with the chain that the conflist names.
 func TestLife(t *testing.T) {
 	onEach(t, func(t *testing.T, r release) {
-		s := serve(t, r, chained(nil, fields{"name": "count"}))
+		s := serve(t, r, chained(nil, fields{"name": "count", "priority": 1}, closing()))
 		p := s.mustRun(t, "web", nil)
-		t.Log(p.ip, p.NetNS, p.pid, p.ChainOn(t, "pod"))
-		t.Log(s.output(t, p, look))
+		c := p.ChainOn(t, "pod")
+		wantOwner := []plugintest.ListedOwner{{
+			Kind: "attachment", Network: plugintest.Network, ContainerID: p.ID, Ifname: "eth0",
+			PodNamespace: "shop", PodName: "web",
+		}}
+		if diff := cmp.Diff(wantOwner, c.Owners); diff != "" {
+			t.Errorf("owners (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]string{"count", "acl"}, c.MemberNames()); diff != "" {
+			t.Errorf("members (-want +got):\n%s", diff)
+		}
+		wantFiltered(t, p)
 		s.mustRemove(t, p.ID)
+		s.wantNothing(t)
 	})
 }

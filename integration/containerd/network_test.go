@@ -37,6 +37,7 @@ func ours(more fields, programs ...fields) fields {
 	e := plugintest.Entry(more, programs...)
 	delete(e, "cniVersion")
 	delete(e, "name")
+	e["logFile"] = pluginLog
 	e["capabilities"] = fields{"io.kubernetes.cri.pod-annotations": true}
 	return e
 }

@@ -63,11 +63,22 @@ func (s *server) stopPod(id string) error {
 	return err
 }
 
+func (s *server) mustStop(t *testing.T, p *pod) {
+	t.Helper()
+	if err := s.stopPod(p.ID); err != nil {
+		t.Fatalf("stopping pod %s: %v", p.ID, err)
+	}
+}
+
 // remove stops a pod and removes it, as the kubelet does.
 func (s *server) remove(id string) error {
 	if err := s.stopPod(id); err != nil {
 		return err
 	}
+	return s.removeStopped(id)
+}
+
+func (s *server) removeStopped(id string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), callPatience)
 	defer cancel()
 	_, err := s.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: id})

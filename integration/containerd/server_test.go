@@ -20,6 +20,13 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/plugintest"
 )
 
+// home is the folder with all that a containerd writes, and pluginLog our plugin's
+// logFile.
+const (
+	home      = "/run/containerd-test"
+	pluginLog = home + "/xdp-chain.log"
+)
+
 // server is a containerd with all that it writes in one folder, and a kubelet's
 // connection to it.
 type server struct {
@@ -34,7 +41,7 @@ type server struct {
 func serve(t *testing.T, r release, n network) *server {
 	t.Helper()
 	mountCgroups(t)
-	s := &server{release: r, dir: "/run/containerd-test"}
+	s := &server{release: r, dir: home}
 	t.Cleanup(func() {
 		s.tellWhyFailed(t)
 		if err := os.RemoveAll(s.dir); err != nil {

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package containerd
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Thirty pods at once: each has its own chain, whole and working, and all go at once.
+// What the plugin's ADDs took is printed; the machine's other work is in it.
+func TestThirtyPodsAtOnce(t *testing.T) {
+	const count = 30
+	onEach(t, func(t *testing.T, r release) {
+		s := serve(t, r, chained(nil, fields{"name": "count", "priority": 1}, closing()))
+		ids := make([]string, count)
+		pods := make([]*pod, count)
+		start := time.Now()
+		if err := atOnce(count, func(i int) (err error) {
+			ids[i], err = s.run(s.podConfig("shop", fmt.Sprintf("web-%d", i), nil))
+			return err
+		}); err != nil {
+			t.Fatalf("running the pods: %v", err)
+		}
+		t.Logf("%d pods ran after %s", count, time.Since(start).Round(time.Millisecond))
+		s.reportADDs(t)
+
+		keys := make(map[string]bool)
+		for i, id := range ids {
+			pods[i] = s.pod(t, id, s.podConfig("shop", fmt.Sprintf("web-%d", i), nil))
+			c := pods[i].ChainOn(t, "pod")
+			keys[c.Key] = true
+			if diff := cmp.Diff([]string{"count", "acl"}, c.MemberNames()); diff != "" {
+				t.Errorf("members of pod %d (-want +got):\n%s", i, diff)
+			}
+			wantFiltered(t, pods[i])
+		}
+		if len(keys) != count {
+			t.Errorf("%d pods have %d chains", count, len(keys))
+		}
+		if err := atOnce(count, func(i int) error { return s.remove(ids[i]) }); err != nil {
+			t.Fatalf("removing the pods: %v", err)
+		}
+		s.wantNothing(t)
+	})
+}
+
+// atOnce calls f for each number on a goroutine of its own and joins the errors.
+func atOnce(count int, f func(int) error) error {
+	errs := make([]error, count)
+	var wg sync.WaitGroup
+	for i := range count {
+		wg.Go(func() { errs[i] = f(i) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// reportADDs prints what the plugin's ADDs took.
+func (s *server) reportADDs(t *testing.T) {
+	t.Helper()
+	var took []time.Duration
+	for _, add := range s.calls(t, "ADD", "") {
+		took = append(took, time.Duration(add.Duration).Round(100*time.Microsecond))
+	}
+	slices.Sort(took)
+	median, slowest := took[len(took)/2], took[len(took)-1]
+	t.Logf("the plugin's ADD: median %s, slowest %s, %.1f times the median", median, slowest, float64(slowest)/float64(median))
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package containerd
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
+)
+
+// Two UDP ports: an acl member of these suites' chains drops what goes to the second.
+const (
+	openPort   = 8080
+	closedPort = 9999
+)
+
+// closing is an acl member that drops UDP to closedPort.
+func closing() fields {
+	return fields{"name": "acl", "priority": 10, "maps": fields{"rules": fields{"entries": []fields{
+		{"key": 0, "value": fields{"protocol": "udp", "ports": fields{"first": closedPort}, "action": "deny"}},
+	}}}}
+}
+
+// wantFiltered fails the test unless datagrams to the pod's open port reach it, those
+// to its closed port do not, and the pod's chain says so.
+func wantFiltered(t *testing.T, p *pod) {
+	t.Helper()
+	before := p.StatsOn(t, "pod")
+	open, closed := listen(t, p, openPort), listen(t, p, closedPort)
+	defer open.Close()
+	defer closed.Close()
+	send(t, p, closedPort, 7)
+	send(t, p, openPort, 5)
+	if got := received(t, open, 5); got != 5 {
+		t.Errorf("%d of 5 datagrams reached the open port of %s", got, p.ip)
+	}
+	// What was sent before those has been delivered before them.
+	if got := received(t, closed, 0); got != 0 {
+		t.Errorf("%d of 7 datagrams reached the closed port of %s, want none", got, p.ip)
+	}
+	after := p.StatsOn(t, "pod")
+	if got := after.Packets("acl", "drop") - before.Packets("acl", "drop"); got != 7 {
+		t.Errorf("stats say that acl dropped %d, want 7", got)
+	}
+}
+
+// listen opens a UDP socket in the pod's network namespace.
+func listen(t *testing.T, p *pod, port int) (conn net.PacketConn) {
+	t.Helper()
+	testenv.InNetNS(t, p.NetNS, func() (err error) {
+		conn, err = net.ListenPacket("udp", net.JoinHostPort(p.ip, strconv.Itoa(port)))
+		return err
+	})
+	return conn
+}
+
+// send sends datagrams to a port of the pod, from the host.
+func send(t *testing.T, p *pod, port, count int) {
+	t.Helper()
+	// Not connected: where nobody listens, an ICMP answer would fail the next write.
+	conn, err := net.ListenPacket("udp", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	to := net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(p.ip), uint16(port)))
+	for range count {
+		if _, err := conn.WriteTo([]byte("datagram"), to); err != nil {
+			t.Fatalf("sending to %s: %v", to, err)
+		}
+	}
+}
+
+// received returns how many datagrams of those wanted arrive within a while.
+func received(t *testing.T, conn net.PacketConn, want int) (count int) {
+	t.Helper()
+	patience := 5 * time.Second // for the address to be resolved
+	if want == 0 {
+		patience = 50 * time.Millisecond
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	for count < want || want == 0 {
+		if _, _, err := conn.ReadFrom(make([]byte, 64)); err != nil {
+			return count
+		}
+		count++
+	}
+	return count
+}
