@@ -5,18 +5,12 @@
 #include "parse.h"
 
 /*
- * Stands before ratelimit: gives IPv4 packets the sources 0.0.0.0 to
- * 0.0.0.(sources - 1) in turn, and says when they came by the clock that ratelimit
- * reads.
+ * Two members that stand around ratelimit: what they see of the packets, by the
+ * clock that it reads, is what the tests judge it by.
  */
-const volatile __u32 sources = 1;
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} next SEC(".maps");
+/* IPv4 packets get the sources 0.0.0.0 to 0.0.0.0 + sources - 1 in turn. */
+const volatile __u32 sources = 1;
 
 /*
  * ns after which a time without packets is a pause, as a machine with other work
@@ -24,54 +18,91 @@ struct {
  */
 const volatile __u64 pause = 0;
 
-/* All in ns. */
-struct times {
-	__u64 first;
+/*
+ * So many packets that do not pass, one after the other, mean that the bucket is
+ * empty. One does not mean it, as another CPU may still be at it.
+ */
+#define EMPTY 32
+
+/* Times in ns. */
+struct record {
+	__u64 first; /* packet */
 	__u64 last;
-	__u64 paused; /* sum of the times between packets that are longer than pause */
+	__u64 paused; /* sum of the pauses */
+	__u64 passed;
+	__u64 in_vain; /* packets since the last that passed */
+	/* What was when the bucket was found empty for the last time. */
+	struct {
+		__u64 at;
+		__u64 paused;
+		__u64 passed;
+	} empty;
+	__u32 next_source;
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct times);
-} times SEC(".maps");
+	__type(value, struct record);
+} records SEC(".maps");
 
-static __always_inline void note_time(void)
+static __always_inline struct record *record(void)
 {
 	const __u32 key = 0;
-	struct times *t = bpf_map_lookup_elem(&times, &key);
-	__u64 now = bpf_ktime_get_ns();
 
-	if (!t)
-		return;
-	if (!t->first)
-		t->first = now;
-	else if (now > t->last + pause)
-		t->paused += now - t->last;
-	t->last = now;
+	return bpf_map_lookup_elem(&records, &key);
 }
 
-static __always_inline void give_source(struct xdp_md *ctx)
+static __always_inline void note_arrival(struct record *r)
 {
-	const __u32 key = 0;
-	__u32 *n = bpf_map_lookup_elem(&next, &key);
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!r->first)
+		r->first = now;
+	else if (now > r->last + pause)
+		r->paused += now - r->last;
+	r->last = now;
+	if (++r->in_vain > EMPTY) {
+		r->empty.at = now;
+		r->empty.paused = r->paused;
+		r->empty.passed = r->passed;
+	}
+}
+
+static __always_inline void give_source(struct record *r, struct xdp_md *ctx)
+{
 	struct frame f = frame_of(ctx);
 	struct ethhdr *eth = take(&f, sizeof(*eth));
 	struct iphdr *ip = take(&f, sizeof(*ip));
 
-	if (!n || !eth || !ip || eth->h_proto != bpf_htons(ETH_P_IP))
+	if (!eth || !ip || eth->h_proto != bpf_htons(ETH_P_IP))
 		return;
-	ip->saddr = bpf_htonl(*n);
-	*n = *n + 1 < sources ? *n + 1 : 0;
+	ip->saddr = bpf_htonl(r->next_source);
+	r->next_source = r->next_source + 1 < sources ? r->next_source + 1 : 0;
 }
 
 SEC("xdp")
-int traffic(struct xdp_md *ctx)
+int before(struct xdp_md *ctx)
 {
-	give_source(ctx);
-	note_time();
+	struct record *r = record();
+
+	if (!r)
+		return XDP_ABORTED;
+	give_source(r, ctx);
+	note_arrival(r);
+	return XDP_PASS;
+}
+
+SEC("xdp")
+int behind(struct xdp_md *ctx __attribute__((unused)))
+{
+	struct record *r = record();
+
+	if (!r)
+		return XDP_ABORTED;
+	r->in_vain = 0;
+	__sync_fetch_and_add(&r->passed, 1);
 	return XDP_PASS;
 }
 
