@@ -17,6 +17,11 @@ var builtins = []Entry{
 	{Name: "drop"},
 	{Name: "flow-stats", Priority: new(120)},
 	{Name: "pass"},
+	{Name: "ratelimit", Priority: new(110), Settable: map[string]Setting{
+		"pps":   between(1, 100_000),
+		"bps":   between(8_000, 10_000_000_000),
+		"burst": between(1, 100_000),
+	}},
 }
 
 // Builtins returns the names of the built-in entries in ascending order.
