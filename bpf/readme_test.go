@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"testing"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/xdp-chain/xdp-chain/bpf/internal/xdptest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/catalog"
@@ -45,6 +47,44 @@ func TestReadmeExamples(t *testing.T) {
 				xdptest.Load(t, configured(t, p).Spec)
 			})
 		}
+	}
+}
+
+var annotationBlock = regexp.MustCompile("(?s)```yaml\n(" + catalog.Annotation + ":.*?)```")
+
+// A pod may ask for what a README shows as its annotation, where a network allows the
+// program.
+func TestReadmeAnnotations(t *testing.T) {
+	readmes, err := filepath.Glob("*/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, path := range readmes {
+		readme, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, example := range annotationBlock.FindAllSubmatch(readme, -1) {
+			found++
+			t.Run(fmt.Sprintf("%s %d", filepath.Dir(path), found), func(t *testing.T) {
+				var annotations map[string]string
+				if err := yaml.Unmarshal(example[1], &annotations); err != nil {
+					t.Fatal(err)
+				}
+				policy := catalog.Policy{Allow: catalog.Builtins(), Priorities: chain.Band{Min: 100, Max: 199}, Max: 4}
+				programs, err := policy.Programs(annotations[catalog.Annotation], nil, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, p := range programs {
+					xdptest.Load(t, configured(t, p).Spec)
+				}
+			})
+		}
+	}
+	if found == 0 {
+		t.Error("no README shows an annotation")
 	}
 }
 
