@@ -24,6 +24,13 @@ const (
 	ethertype = 0x88b5
 )
 
+// newFrame is the least that Ethernet takes, to nobody.
+func newFrame() []byte {
+	frame := make([]byte, 64)
+	frame[12], frame[13] = ethertype>>8, ethertype&0xff
+	return frame
+}
+
 // flood sends packets out of an interface as fast as one processor can.
 type flood struct {
 	program *ebpf.Program
@@ -60,8 +67,7 @@ func startFlood(host string) (*flood, error) {
 
 // run redirects live frames to the interface until the flood is ended.
 func (f *flood) run() error {
-	frame := make([]byte, 64)
-	frame[12], frame[13] = ethertype>>8, ethertype&0xff
+	frame := newFrame()
 	for !f.ended.Load() {
 		_, err := f.program.Run(&ebpf.RunOptions{
 			Data: frame, Repeat: floodBurst, Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES, BatchSize: floodBatch,

@@ -30,7 +30,7 @@ func measureInsns(ctx context.Context) (*grid, error) {
 	if err := checkClock(); err != nil {
 		return nil, err
 	}
-	if err := installObject(); err != nil {
+	if err := installObjects(); err != nil {
 		return nil, err
 	}
 	g := &grid{Kernel: thisMachine().Kernel, Members: insnsMembers}

@@ -27,10 +27,12 @@ type sizes struct {
 	tcpRounds    int
 	crowd        int // pods alive at once
 	crowdEnds    int // how many of the first and of the last are compared
+	burst        int // pods that come at once
+	burstRounds  int
 }
 
 // full is a run of a few minutes.
-var full = sizes{podRounds: 60, packetRounds: 40, packetRepeat: 500_000, swaps: 1000, tcpRounds: 5, crowd: 500, crowdEnds: 20}
+var full = sizes{podRounds: 60, packetRounds: 40, packetRepeat: 500_000, swaps: 1000, tcpRounds: 5, crowd: 500, crowdEnds: 20, burst: 30, burstRounds: 10}
 
 // measurements are the sections of a report.
 var measurements = []struct {
@@ -42,12 +44,13 @@ var measurements = []struct {
 	{"swaps", measureSwaps},
 	{"tcp", measureTCP},
 	{"crowd", measureCrowd},
+	{"burst", measureBurst},
 }
 
 func main() {
 	format := flag.String("o", "table", "what to print: table or json")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-o table|json] [packets|pods|swaps|tcp|crowd]...\n       bench [-o table|json] insns")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-o table|json] [packets|pods|swaps|tcp|crowd|burst]...\n       bench [-o table|json] insns")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -106,7 +109,7 @@ func measureSections(ctx context.Context, only []string) (printable, error) {
 	if err := sandbox.Enter(); err != nil {
 		return nil, err
 	}
-	if err := installObject(); err != nil {
+	if err := installObjects(); err != nil {
 		return nil, err
 	}
 	z := full

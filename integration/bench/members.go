@@ -5,12 +5,14 @@ package main
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/cilium/ebpf"
 
+	"github.com/xdp-chain/xdp-chain/bpf"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/linked"
@@ -23,16 +25,23 @@ var membersObject []byte
 // member is the program in the object of which chains are made.
 const member = "member"
 
-// objectPath is where the plugin finds the object: a folder that nobody but root
-// can write to, wherever the checkout is.
-const objectPath = "/run/bench/members.o"
+// Where the plugin finds the objects: in a folder that nobody but root can write
+// to, wherever the checkout is. The second is the built-in drop.
+const (
+	objectPath = "/run/bench/members.o"
+	dropPath   = "/run/bench/drop.o"
+)
 
-// installObject puts the object at objectPath.
-func installObject() error {
+// installObjects puts the objects at their paths.
+func installObjects() error {
+	drop, err := bpf.Objects.ReadFile("drop/drop.o")
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(objectPath), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(objectPath, membersObject, 0o600)
+	return errors.Join(os.WriteFile(objectPath, membersObject, 0o600), os.WriteFile(dropPath, drop, 0o600))
 }
 
 // programs are n members as a network configuration lists them.

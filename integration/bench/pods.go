@@ -25,13 +25,17 @@ const (
 // settle is how long to wait for what the kernel frees later.
 const settle = 10 * time.Millisecond
 
-// contestant is something that makes a pod's interface ready and takes that back.
+// attacher makes a pod's interface ready and takes that back, and says how long
+// each took.
+type attacher interface {
+	add() (time.Duration, error)
+	del() (time.Duration, error)
+}
+
+// contestant is an attacher that is compared with others.
 type contestant struct {
-	name string
-	it   interface {
-		add() (time.Duration, error)
-		del() (time.Duration, error)
-	}
+	name       string
+	it         attacher
 	adds, dels samples
 }
 

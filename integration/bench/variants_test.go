@@ -16,7 +16,7 @@ import (
 
 // Each way does the work of all its members, and leaves nothing.
 func TestVariants(t *testing.T) {
-	if err := installObject(); err != nil {
+	if err := installObjects(); err != nil {
 		t.Fatal(err)
 	}
 	needFrags(t)
