@@ -5,8 +5,10 @@ package plugintest
 import (
 	"bytes"
 	"encoding/json"
+	"net/netip"
 	"os/exec"
 	"testing"
+	"time"
 )
 
 // ListedChain is one chain of `xdpctl list -o json`, as documented.
@@ -81,6 +83,41 @@ func (c *CountedChain) Packets(member, verdict string) (sum uint64) {
 	return sum
 }
 
+// MemberFlows is one member's of `xdpctl flows -o json`, as documented.
+type MemberFlows struct {
+	Key        string       `json:"key"`
+	Interface  string       `json:"interface"`
+	NetNS      string       `json:"netns"`
+	Side       string       `json:"side"`
+	Member     string       `json:"member"`
+	Owner      ListedOwner  `json:"owner"`
+	Flows      []ListedFlow `json:"flows"`
+	Forgotten  Traffic      `json:"forgotten"`
+	NotIP      Traffic      `json:"notIP"`
+	Unreadable Traffic      `json:"unreadable"`
+	Shared     string       `json:"shared"`
+	Reason     string       `json:"reason"`
+}
+
+// ListedFlow is one flow.
+type ListedFlow struct {
+	Protocol        string     `json:"protocol"`
+	Source          netip.Addr `json:"source"`
+	SourcePort      uint16     `json:"sourcePort"`
+	Destination     netip.Addr `json:"destination"`
+	DestinationPort uint16     `json:"destinationPort"`
+	LaterFragments  bool       `json:"laterFragments"`
+	Traffic
+	FirstSeen time.Time `json:"firstSeen"`
+	LastSeen  time.Time `json:"lastSeen"`
+}
+
+// Traffic is a number of packets and of the bytes of their frames.
+type Traffic struct {
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
+}
+
 // Chains is what xdpctl lists.
 func Chains(t *testing.T) []ListedChain {
 	t.Helper()
@@ -91,6 +128,12 @@ func Chains(t *testing.T) []ListedChain {
 func Stats(t *testing.T) []CountedChain {
 	t.Helper()
 	return xdpctl[CountedChain](t, "stats")
+}
+
+// Flows are what xdpctl says of the members that keep flows.
+func Flows(t *testing.T) []MemberFlows {
+	t.Helper()
+	return xdpctl[MemberFlows](t, "flows")
 }
 
 // xdpctl runs a subcommand for its JSON.
@@ -135,6 +178,19 @@ func (p *Pod) StatsOn(t *testing.T, side string) *CountedChain {
 		}
 	}
 	t.Fatalf("chain %s has no stats", key)
+	return nil
+}
+
+// FlowsOn returns the flows of the one member that keeps them on one side of the pod.
+func (p *Pod) FlowsOn(t *testing.T, side string) *MemberFlows {
+	t.Helper()
+	key := p.ChainOn(t, side).Key
+	for _, m := range Flows(t) {
+		if m.Key == key {
+			return &m
+		}
+	}
+	t.Fatalf("chain %s has no flows", key)
 	return nil
 }
 
