@@ -3,7 +3,10 @@
 package netdev
 
 import (
+	"errors"
 	"fmt"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -46,20 +49,37 @@ func (e *BusyError) removal() string {
 func (e *BusyError) Unwrap() []error { return []error{ErrBusy, e.Err} }
 
 // busy finds out who holds the hook that the kernel refused with err. Besides a program
-// on the interface itself, one on the bridge or bond above it makes the kernel refuse.
+// on the interface itself, one on the bridge or bond above it makes the kernel refuse: a
+// first attach, and since 5.15 any change by netlink of a program that is there.
 func (i *Interface) busy(err error) error {
 	e := &BusyError{Interface: i.Name, NetNS: i.NetNS.path, On: i.Name, Err: err}
-	var lookup error
-	e.Holder, lookup = i.Holder()
-	if lookup == nil && e.Holder.ProgramID == 0 && i.master != 0 {
-		var master *Interface
-		if master, lookup = i.NetNS.InterfaceByIndex(i.master); lookup == nil {
-			e.On = master.Name
-			e.Holder, lookup = master.Holder()
+	lookup := i.busyAbove(e)
+	if lookup == nil && e.On == i.Name {
+		if errors.Is(err, ErrCovered) { // by what is no master: a macvlan, a VLAN
+			return fmt.Errorf("interface %s: %w: %w; take that one off first", i.Name, ErrBusy, err)
 		}
+		e.Holder, lookup = i.Holder()
 	}
 	if lookup != nil {
 		return fmt.Errorf("%w (who holds it is not known: %w)", e, lookup)
 	}
 	return e
+}
+
+// busyAbove fills in the holder where it is on the bridge or bond above. The kernel looks
+// for that after a bpf_link on the interface (EBUSY) and before any other program.
+func (i *Interface) busyAbove(e *BusyError) error {
+	if i.master == 0 || !errors.Is(e.Err, unix.EEXIST) {
+		return nil
+	}
+	master, err := i.NetNS.InterfaceByIndex(i.master)
+	if err != nil {
+		return err
+	}
+	holder, err := master.Holder()
+	if err != nil || holder.ProgramID == 0 {
+		return err
+	}
+	e.On, e.Holder = master.Name, holder
+	return nil
 }

@@ -21,6 +21,11 @@ var (
 	// [BusyError] says what.
 	ErrBusy = errors.New("XDP hook is busy")
 
+	// ErrCovered is behind every error about a program that netlink cannot change because
+	// an interface on top of its own carries one, too. Such errors are about a busy hook
+	// as well ([ErrBusy]), but nobody was faster: to try again is in vain.
+	ErrCovered = errors.New("an interface on top carries an XDP program")
+
 	// ErrNotAttached is behind every error about a swap of a program that is no
 	// longer there, with nothing in its place.
 	ErrNotAttached = errors.New("no XDP program attached")

@@ -25,13 +25,14 @@ func (i *Interface) AttachNetlink(o AttachOptions) (Placed, error) {
 // ReplaceNetlink swaps old for program in one step, in the mode that old was placed in;
 // frags says whether program is loaded with BPF_F_XDP_HAS_FRAGS. If the interface
 // carries another program than old it is left alone and the error is a [BusyError]; if it
-// carries none, errors.Is(err, [ErrNotAttached]).
+// carries none, errors.Is(err, [ErrNotAttached]); if another one is on top of it,
+// errors.Is(err, [ErrCovered]).
 //
 // The swap is whole when the call returns, or did not happen: a process that dies in it
 // leaves one of the two programs.
 func (i *Interface) ReplaceNetlink(program, old *ebpf.Program, mode chain.Mode, frags bool) error {
-	err := i.changeNetlink(program.FD(), old.FD(), modeFlags(mode))
-	if errors.Is(err, unix.EEXIST) && i.carriesNothing() {
+	err := i.exchange(program.FD(), old, mode)
+	if errors.Is(err, ErrNotAttached) {
 		return fmt.Errorf("%w: %s carries none where one was to be replaced", ErrNotAttached, i.Name)
 	}
 	return i.explainChange(err, frags)
@@ -39,18 +40,39 @@ func (i *Interface) ReplaceNetlink(program, old *ebpf.Program, mode chain.Mode, 
 
 // DetachNetlink takes old off, in the mode that it was placed in. If the interface
 // carries another program that one is left alone and the error is a [BusyError]; if it
-// carries none, that is fine. If the interface is gone, errors.Is(err, [ErrNoInterface]).
+// carries none, that is fine. If another one is on top of it, errors.Is(err, [ErrCovered]); if
+// the interface is gone, errors.Is(err, [ErrNoInterface]).
 func (i *Interface) DetachNetlink(old *ebpf.Program, mode chain.Mode) error {
-	err := i.changeNetlink(noFD, old.FD(), modeFlags(mode))
-	if errors.Is(err, unix.EEXIST) && i.carriesNothing() {
+	err := i.exchange(noFD, old, mode)
+	if errors.Is(err, ErrNotAttached) {
 		return nil
 	}
 	return i.explainChange(err, false)
 }
 
-func (i *Interface) carriesNothing() bool {
-	a, err := i.Attached()
-	return err == nil && a.ProgramID == 0
+// exchange puts the program fd in the place of old. The kernel has one number for old not
+// being there, EEXIST, and for a program on top of the interface, since 5.15
+// (dev_xdp_attach in net/core/dev.c).
+func (i *Interface) exchange(fd int, old *ebpf.Program, mode chain.Mode) error {
+	err := i.changeNetlink(fd, old.FD(), modeFlags(mode))
+	if !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	a, lookup := i.Attached()
+	if lookup != nil {
+		return errors.Join(err, lookup)
+	}
+	info, lookup := old.Info()
+	if lookup != nil {
+		return errors.Join(err, lookup)
+	}
+	switch expected, _ := info.ID(); a.ProgramID {
+	case 0:
+		return fmt.Errorf("%w: %w", ErrNotAttached, err)
+	case expected:
+		return fmt.Errorf("%w: %w", ErrCovered, err)
+	}
+	return err
 }
 
 // noFD stands for no program.

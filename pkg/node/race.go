@@ -18,8 +18,12 @@ type racedError struct{ error }
 // Unwrap returns the error of the swap.
 func (e racedError) Unwrap() error { return e.error }
 
-// raced marks the errors of a swap that may come of others' doing.
+// raced marks the errors of a swap that may come of others' doing. A program on top of the
+// interface is there to stay.
 func raced(err error) error {
+	if errors.Is(err, netdev.ErrCovered) {
+		return err
+	}
 	if errors.Is(err, netdev.ErrBusy) || errors.Is(err, netdev.ErrNotAttached) {
 		return racedError{err}
 	}

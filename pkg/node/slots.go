@@ -81,7 +81,7 @@ func (t *tenure) detachLibxdp() error {
 		return racedError{fmt.Errorf("%w: %d members of libxdp's tools have joined the chain on %s", netdev.ErrBusy, n, t.iface.Name)}
 	}
 	err = t.iface.DetachNetlink(found.dispatcher, found.mode)
-	if errors.Is(err, netdev.ErrNoInterface) {
+	if errors.Is(err, netdev.ErrNoInterface) || t.staysCovered(err) {
 		return nil
 	}
 	return raced(err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -271,8 +272,19 @@ func (t *tenure) detachNetlink() error {
 	}
 	defer program.Close()
 	err = t.iface.DetachNetlink(program, t.rec.State.Mode)
-	if errors.Is(err, netdev.ErrBusy) || errors.Is(err, netdev.ErrNoInterface) {
+	if t.staysCovered(err) || errors.Is(err, netdev.ErrBusy) || errors.Is(err, netdev.ErrNoInterface) {
 		return nil // taken off by others, or gone, since
 	}
 	return err
+}
+
+// staysCovered tells whether a chain could not be taken off since the pod, which is root over
+// its interfaces, has put one with an XDP program on top. No retry mends that, and a DEL that
+// fails would keep the pod for ever; the program goes with the interface.
+func (t *tenure) staysCovered(err error) bool {
+	if !errors.Is(err, netdev.ErrCovered) {
+		return false
+	}
+	slog.Warn("a chain is given up, and its program stays on the interface until that goes", "chain", t.lock.Key().String(), "error", err)
+	return true
 }
