@@ -17,7 +17,7 @@ import (
 // wantedModules are loaded in each guest, with what they depend on: the devices that
 // tests make, and the sockets by which they and their programs ask the kernel.
 var wantedModules = []string{
-	"veth", "bridge", "dummy", "ifb", "macvlan", "tun",
+	"veth", "bridge", "dummy", "ifb", "macvlan", "tun", "sch_ingress", "cls_u32",
 	"netlink_diag", "af_packet_diag", "inet_diag", "af_packet",
 }
 
