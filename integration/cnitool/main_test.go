@@ -7,11 +7,15 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/xdp-chain/xdp-chain/internal/crashtest"
 	"github.com/xdp-chain/xdp-chain/internal/plugintest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	crashtest.Child(children)
+	testenv.Main(m)
+}
 
 // fields are the fields of a plugin's entry, or of any JSON object.
 type fields = plugintest.Fields
