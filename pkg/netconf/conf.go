@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/xdp-chain/xdp-chain/internal/strict"
+	"github.com/xdp-chain/xdp-chain/pkg/catalog"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -22,10 +23,15 @@ type Conf struct {
 	LibxdpVersion chain.LibxdpVersion `json:"libxdpVersion"`
 	Attach        chain.Attach        `json:"attach"`
 	Counters      bool                `json:"counters"`
+	PeerNapi      chain.PeerNapi      `json:"peerNapi"`
 	Programs      []chain.Program     `json:"programs"`
-	Namespaces    Namespaces          `json:"namespaces"`
-	LogFile       string              `json:"logFile"`
-	LogLevel      Level               `json:"logLevel"`
+	// CatalogDir is the absolute path of the folder with the catalog's files.
+	CatalogDir string `json:"catalogDir"`
+	// Annotations is what the annotations of pods may ask for; nil: they are ignored.
+	Annotations *catalog.Policy `json:"annotations"`
+	Namespaces  Namespaces      `json:"namespaces"`
+	LogFile     string          `json:"logFile"`
+	LogLevel    Level           `json:"logLevel"`
 }
 
 // CNI are the fields that the CNI specification and its runtimes put into
@@ -37,7 +43,7 @@ type CNI struct {
 	Name                   string          `json:"name"`
 	Type                   string          `json:"type"`
 	Capabilities           json.RawMessage `json:"capabilities"`
-	RuntimeConfig          json.RawMessage `json:"runtimeConfig"`
+	RuntimeConfig          RuntimeConfig   `json:"runtimeConfig"`
 	PrevResult             json.RawMessage `json:"prevResult"`
 	Args                   json.RawMessage `json:"args"`
 	IPAM                   json.RawMessage `json:"ipam"`
@@ -56,8 +62,7 @@ const reservedPrefix = "cni.dev/"
 // not have. They are refused rather than ignored: a chain without what they ask
 // for is not the chain that was asked for.
 var refused = map[string]string{
-	"annotations": "programs from pod annotations are not in this version of xdp-chain; list them under programs",
-	"image":       "programs from OCI images are not in this version of xdp-chain; use object with a file's path, or the name of a built-in",
+	"image": "programs from OCI images are not in this version of xdp-chain; use object with a file's path, or the name of a built-in",
 }
 
 // Parse reads a configuration strictly. What is not JSON is an error that satisfies
@@ -65,7 +70,7 @@ var refused = map[string]string{
 // range or name are one that satisfies errors.Is(err, [chain.ErrInvalid]): each of them is a
 // line of its message, which begins with the field's path, such as programs[1].priority.
 func Parse(document []byte) (*Conf, error) {
-	c := &Conf{Counters: true}
+	c := &Conf{Counters: true, CatalogDir: catalog.DefaultDir}
 	err := strict.JSON(document, c, strict.Options{Document: "the network configuration", Foreign: reservedPrefix, Refused: refused})
 	var faults strict.Faults
 	switch syntax := (*strict.SyntaxError)(nil); {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/xdp-chain/xdp-chain/pkg/catalog"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
@@ -42,6 +43,7 @@ func TestConfFull(t *testing.T) {
 	}
 	want := node.Attachment{
 		Network:  "podnet",
+		PeerNapi: chain.PeerNapiOff,
 		Counters: true,
 		Programs: []chain.Program{
 			{
@@ -65,6 +67,16 @@ func TestConfFull(t *testing.T) {
 	if diff := cmp.Diff(want, c.Attachment(), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Errorf("attachment (-want +got):\n%s", diff)
 	}
+	policy := &catalog.Policy{Allow: []string{"ratelimit", "flow-stats"}, Priorities: chain.Band{Min: 110, Max: 120}, Max: 2}
+	if diff := cmp.Diff(policy, c.Annotations); diff != "" {
+		t.Errorf("annotations (-want +got):\n%s", diff)
+	}
+	if c.CatalogDir != "/usr/lib/xdp-chain/programs.d" {
+		t.Errorf("catalogDir is %q", c.CatalogDir)
+	}
+	if diff := cmp.Diff(map[string]string{"a": "b"}, c.RuntimeConfig.PodAnnotations); diff != "" {
+		t.Errorf("the pod's annotations (-want +got):\n%s", diff)
+	}
 	if diff := cmp.Diff(Namespaces{Exclude: []string{"kube-system"}}, c.Namespaces); diff != "" {
 		t.Errorf("namespaces (-want +got):\n%s", diff)
 	}
@@ -74,16 +86,18 @@ func TestConfDefaults(t *testing.T) {
 	for _, stdin := range []string{
 		`{"name": "n"}`,
 		`{"name": "n", "side": null, "mode": null, "dispatcher": null, "attach": null, "counters": null,
-		  "programs": null, "namespaces": null, "logFile": null, "logLevel": null}`,
+		  "programs": null, "namespaces": null, "logFile": null, "logLevel": null,
+		  "peerNapi": null, "catalogDir": null, "annotations": null, "runtimeConfig": null}`,
 		`{"name": "n", "side": "pod", "mode": "auto", "dispatcher": "auto", "attach": "auto", "counters": true,
-		  "programs": [], "namespaces": {}, "logFile": "", "logLevel": "info"}`,
+		  "programs": [], "namespaces": {}, "logFile": "", "logLevel": "info",
+		  "peerNapi": "auto", "catalogDir": "/etc/xdp-chain/programs.d", "runtimeConfig": {}}`,
 	} {
 		c, err := Parse([]byte(stdin))
 		if err != nil {
 			t.Fatalf("%s: %v", stdin, err)
 		}
 		c.Programs = nil
-		if diff := cmp.Diff(&Conf{CNI: CNI{Name: "n"}, Counters: true}, c); diff != "" {
+		if diff := cmp.Diff(&Conf{CNI: CNI{Name: "n"}, Counters: true, CatalogDir: "/etc/xdp-chain/programs.d"}, c); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", stdin, diff)
 		}
 	}
@@ -123,7 +137,6 @@ func TestConfFaults(t *testing.T) {
 		{`{"namespaces": {"excludes": ["a"]}}`, `namespaces.excludes: unknown field; did you mean "exclude"?`},
 
 		// Fields of later versions.
-		{`{"annotations": {"allow": []}}`, "annotations: programs from pod annotations are not in this version"},
 		{`{"programs": [{"name": "a", "image": "r/a@sha256:0"}]}`, "programs[0].image: programs from OCI images are not in this version"},
 		{`{"programs": [{"name": "a", "object": "/a.o", "image": "r/a@sha256:0"}]}`, "programs[0].image: programs from OCI images are not in this version"},
 		{`{"dispatcher": "libxdp", "attach": "link"}`, `attach: "link" does not go with dispatcher "libxdp"`},
@@ -163,6 +176,19 @@ func TestConfFaults(t *testing.T) {
 		{`{"name": 1}`, `name: want a string, got 1`},
 		{`{"quota": "` + long + `", "side": "` + long + `"}`, `quota: unknown field`},
 
+		{`{"peerNapi": true}`, `peerNapi: want a string, got true`},
+		{`{"catalogDir": []}`, `catalogDir: want a string, got []`},
+		{`{"annotations": true}`, `annotations: want an object, got true`},
+		{`{"annotations": ["count"]}`, `annotations: want an object, got ["count"]`},
+		{`{"annotations": {"allow": "count"}}`, `annotations.allow: want a list, got "count"`},
+		{`{"annotations": {"allow": ["count", 1]}}`, `annotations.allow[1]: want a string, got 1`},
+		{`{"annotations": {"priorities": [100, 199]}}`, `annotations.priorities: want an object, got [100, 199]`},
+		{`{"annotations": {"priorities": {"min": "a"}}}`, `annotations.priorities.min: want a whole number, got "a"`},
+		{`{"annotations": {"max": 1.5}}`, `annotations.max: want a whole number, got 1.5`},
+		{`{"runtimeConfig": 1}`, `runtimeConfig: want an object, got 1`},
+		{`{"runtimeConfig": {"io.kubernetes.cri.pod-annotations": "count"}}`, `runtimeConfig.io.kubernetes.cri.pod-annotations: want an object, got "count"`},
+		{`{"runtimeConfig": {"io.kubernetes.cri.pod-annotations": {"a": "b", "xdp-chain.io/programs": ["count"]}}}`, `runtimeConfig.io.kubernetes.cri.pod-annotations.xdp-chain.io/programs: want a string, got ["count"]`},
+
 		// Wrong names.
 		{`{"side": "left"}`, `side: invalid value: side "left"; use one of pod, host`},
 		{`{"mode": "skb"}`, `mode: invalid value: mode "skb"; use one of auto, native, generic, offload`},
@@ -173,6 +199,11 @@ func TestConfFaults(t *testing.T) {
 		{`{"programs": [{"name": "a", "proceedOn": ["pass", "accept"]}]}`, `programs[0].proceedOn[1]: invalid value: action "accept"; use one of aborted,drop,pass,tx,redirect,dispatcher_return`},
 		{`{"programs": [{"name": "a", "proceedOn": ["pass", "pass"]}]}`, `programs[0].proceedOn: invalid value: proceedOn names pass twice`},
 		{`{"programs": [{"name": "a", "maps": {"m": {"scope": "host"}}}]}`, `programs[0].maps.m.scope: invalid value: scope "host"`},
+
+		{`{"peerNapi": "on"}`, `peerNapi: invalid value: peerNapi "on"; use one of auto, off`},
+		{`{"annotations": {"allowed": ["count"]}}`, `annotations.allowed: unknown field; did you mean "allow"?`},
+		{`{"annotations": {"priorities": {"from": 1}}}`, `annotations.priorities.from: unknown field`},
+		{`{"annotations": {"allow": ["count"], "allow": ["drop"]}}`, `annotations.allow: the field is there twice`},
 
 		// Values out of range.
 		{`{"programs": [{}]}`, `programs[0].name: invalid value: name is empty`},
@@ -189,6 +220,12 @@ func TestConfFaults(t *testing.T) {
 		{`{"namespaces": {"include": ["a"], "exclude": ["b"]}}`, `namespaces: give include or exclude, not both`},
 		{`{"namespaces": {"exclude": ["a", "kube-*"]}}`, `namespaces.exclude[1]: invalid value: name "kube-*"`},
 		{`{"logFile": "xdp.log"}`, `logFile: "xdp.log" is not an absolute path`},
+		{`{"catalogDir": "programs.d"}`, `catalogDir: "programs.d" is not an absolute path`},
+		{`{"catalogDir": ""}`, `catalogDir: "" is not an absolute path`},
+		{`{"annotations": {"allow": ["count", "*"]}}`, `annotations.allow[1]: invalid value: name "*"`},
+		{`{"annotations": {"allow": ["count", "count"]}}`, `annotations.allow[1]: "count" is allowed by allow[0] already`},
+		{`{"annotations": {"priorities": {"min": 9, "max": 8}}}`, `annotations.priorities: invalid value: priorities from 9 to 8`},
+		{`{"annotations": {"max": -1}}`, `annotations.max: -1`},
 	}
 	for _, tt := range tests {
 		_, err := Parse([]byte(tt.conf))

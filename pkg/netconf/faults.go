@@ -35,6 +35,9 @@ func (c *Conf) faults() strict.Faults {
 	}
 	faults = append(faults, c.nameFaults()...)
 	faults = append(faults, c.Namespaces.faults()...)
+	if !filepath.IsAbs(c.CatalogDir) {
+		fault("catalogDir", "%q is not an absolute path", c.CatalogDir)
+	}
 	if c.LogFile != "" && !filepath.IsAbs(c.LogFile) {
 		fault("logFile", "%q is not an absolute path", c.LogFile)
 	}

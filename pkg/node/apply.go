@@ -29,7 +29,7 @@ const undoTimeout = 5 * time.Second
 // that did not come to be go with a later GC.
 func (n *Node) Apply(ctx context.Context, a Attachment) error {
 	sides := a.sides()
-	r := newResolver()
+	r := newResolver(a.Catalog)
 	ahead := make(chan struct{})
 	go func() {
 		defer close(ahead)
@@ -86,6 +86,9 @@ func resolveSides(r *resolver, a *Attachment, s *sites, sides map[chain.Side][]c
 		list, err := r.resolve(programs, a.owner(), pod)
 		if err != nil {
 			return nil, err
+		}
+		if err := checkOrder(list); err != nil {
+			return nil, fmt.Errorf("side %s: %w", side, err)
 		}
 		wants[side] = list
 	}

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"github.com/xdp-chain/xdp-chain/pkg/catalog"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
@@ -25,10 +26,16 @@ type Attachment struct {
 	Dispatcher chain.Dispatcher
 	// LibxdpVersion is for the dispatcher libxdp alone.
 	LibxdpVersion chain.LibxdpVersion
+	// PeerNapi says whether members that transmit have the veth's other end poll.
+	PeerNapi chain.PeerNapi
 	// Counters says whether the dispatcher counts who decided.
 	Counters bool
-	// Programs is what the configuration lists, in any order.
+	// Programs is what the configuration lists, in any order. One with a band is what
+	// the pod's annotation names.
 	Programs []chain.Program
+	// Catalog has the programs that have no object of their own; nil has the built-in
+	// ones.
+	Catalog *catalog.Catalog
 	// Pod fills the placeholders of globals and map entries. Where Ifindex is 0
 	// it is taken from the interface.
 	Pod object.Pod

@@ -31,7 +31,7 @@ func sortMembers(list []record.Member) []record.Member {
 }
 
 // planWith is the chain that runs, with the members of the attachment's owner
-// replaced.
+// replaced. Other owners' members are of no pod's asking, as far as it is known.
 func (t *tenure) planWith(a *Attachment, want []wanted) (plan, error) {
 	owner := a.owner()
 	p, err := t.planWithout(owner)
@@ -40,7 +40,7 @@ func (t *tenure) planWith(a *Attachment, want []wanted) (plan, error) {
 	}
 	p.members = append(p.members, want...)
 	p.requested, p.counters = a.requested(), a.Counters
-	return p, nil
+	return p, checkOrder(p.members)
 }
 
 // planWithout is the chain that runs, without what belongs to the owner. Its

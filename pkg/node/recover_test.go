@@ -39,7 +39,7 @@ func (p *pod) changeUntil(t *testing.T, n *Node, until step, list []chain.Progra
 	s, err := openSites(&a, a.sides())
 	fatal(err)
 	defer s.close()
-	wants, err := resolveSides(newResolver(), &a, s, a.sides())
+	wants, err := resolveSides(newResolver(nil), &a, s, a.sides())
 	fatal(err)
 	for _, w := range wants[chain.PodSide] {
 		fatal(n.Store.Put(w.object))

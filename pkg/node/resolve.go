@@ -5,7 +5,6 @@ package node
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 
 	"github.com/xdp-chain/xdp-chain/pkg/catalog"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -19,6 +18,10 @@ type wanted struct {
 	record.Member
 	program *object.Program
 	object  *object.Object
+	// file is the catalog file that gives it, empty where none does.
+	file string
+	// asked says that the pod's annotation asks for it.
+	asked bool
 	// rebuilt says that the member is in the chain already, and that nobody asked
 	// for a change of it.
 	rebuilt bool
@@ -27,16 +30,19 @@ type wanted struct {
 // resolver turns programs into members. It reads and parses each object once,
 // however many members come from it.
 type resolver struct {
-	opened map[string]*object.Object // by path, or by built-in name with a leading "builtin:"
+	catalog *catalog.Catalog
+	opened  map[string]*object.Object // by path, or by built-in name with a leading "builtin:"
 }
 
-func newResolver() *resolver { return &resolver{opened: make(map[string]*object.Object)} }
+func newResolver(c *catalog.Catalog) *resolver {
+	return &resolver{catalog: c, opened: make(map[string]*object.Object)}
+}
 
 // readAhead reads and parses the programs' objects, for resolve to find. What goes
 // wrong goes wrong there again, and is told there.
 func (r *resolver) readAhead(programs []chain.Program) {
 	for _, p := range programs {
-		_, _, _ = r.source(&p)
+		_, _ = r.source(&p)
 	}
 }
 
@@ -58,67 +64,38 @@ func (r *resolver) one(p chain.Program, owner record.Owner, pod object.Pod) (wan
 	if err := p.Check(); err != nil {
 		return wanted{}, err
 	}
-	obj, defaults, err := r.source(&p)
+	from, err := r.source(&p)
 	if err != nil {
 		return wanted{}, err
 	}
-	program, err := obj.Program(p.Function)
-	if err != nil {
-		return wanted{}, err
+	w := wanted{object: from.object, file: from.entry.File, asked: p.Band != nil}
+	if err := w.settle(&p, &from, owner, pod); err != nil {
+		return wanted{}, from.blame(err)
 	}
-	m := record.Member{
-		Member: p.Settle(program.Function, defaults, program.RunConfig),
-		Owner:  owner, Object: obj.Digest, Origin: obj.Origin,
-	}
-	if m.Globals, err = expandGlobals(p.Globals, pod); err != nil {
-		return wanted{}, err
-	}
-	if m.Maps, err = expandMaps(p.Maps, pod); err != nil {
-		return wanted{}, err
-	}
-	w := wanted{Member: m, program: program, object: obj}
-	return w, w.configure()
+	return w, checkBand(&p, w.Member.Member)
 }
 
-// source finds the object of a program and, where it comes from the catalog,
-// fills in what the entry gives: function and globals in p, the rest as returned.
-func (r *resolver) source(p *chain.Program) (*object.Object, chain.RunConfig, error) {
-	if p.Object != "" {
-		obj, err := r.once(p.Object, func() (*object.Object, error) { return object.Open(p.Object) })
-		return obj, chain.RunConfig{}, err
+// settle fills in the program and what the record says of it.
+func (w *wanted) settle(p *chain.Program, from *provenance, owner record.Owner, pod object.Pod) (err error) {
+	if w.program, err = from.object.Program(p.Function); err != nil {
+		return err
 	}
-	entry, err := catalog.Builtin(p.Name)
-	if err != nil {
-		return nil, chain.RunConfig{}, err
+	if w.asked {
+		if err := checkSettable(&from.entry, w.program); err != nil {
+			return err
+		}
 	}
-	if err := entry.CheckMaps(p.Maps); err != nil {
-		return nil, chain.RunConfig{}, err
+	w.Member = record.Member{
+		Member: p.Settle(w.program.Function, from.defaults(), w.program.RunConfig),
+		Owner:  owner, Object: from.object.Digest, Origin: from.origin(), Transmits: from.entry.Transmits,
 	}
-	if p.Function == "" {
-		p.Function = entry.Function
+	if w.Globals, err = expandGlobals(p.Globals, pod); err != nil {
+		return err
 	}
-	globals := maps.Clone(entry.Globals)
-	if globals == nil {
-		globals = make(map[string]json.RawMessage, len(p.Globals))
+	if w.Maps, err = expandMaps(p.Maps, pod); err != nil {
+		return err
 	}
-	maps.Copy(globals, p.Globals)
-	p.Globals = globals
-	obj, err := r.once("builtin:"+entry.Name, func() (*object.Object, error) {
-		return object.New(entry.Origin, entry.Content)
-	})
-	return obj, chain.RunConfig{Priority: entry.Priority, ProceedOn: entry.ProceedOn}, err
-}
-
-func (r *resolver) once(key string, open func() (*object.Object, error)) (*object.Object, error) {
-	if obj, ok := r.opened[key]; ok {
-		return obj, nil
-	}
-	obj, err := open()
-	if err != nil {
-		return nil, err
-	}
-	r.opened[key] = obj
-	return obj, nil
+	return w.configure()
 }
 
 // rebuild makes a member of its record and the store alone.

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/cilium/ebpf"
 
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
@@ -25,13 +27,44 @@ var examplePod = object.Pod{
 // Status tells whether Apply could work for attachments like this one: it makes
 // sure of bpffs, has the kernel verify each side's chain for an example pod,
 // without attaching it, and puts the objects into the store, where the next ADD
-// finds them. NetNS and names of the attachment are not looked at.
-func (n *Node) Status(ctx context.Context, a Attachment) error {
+// finds them. The whole catalog has to be right, and each of the programs that pods may
+// ask for has to go into the chain. NetNS and names of the attachment are not looked at.
+func (n *Node) Status(ctx context.Context, a Attachment, allowed ...string) error {
 	if err := n.BPFFS.Ensure(); err != nil {
 		return err
 	}
+	if err := a.Catalog.Check(); err != nil {
+		return err
+	}
 	a.Pod = examplePod
-	wants, err := resolveSides(newResolver(), &a, nil, a.sides())
+	r := newResolver(a.Catalog)
+	if err := n.tryChains(ctx, r, &a); err != nil {
+		return err
+	}
+	for _, name := range allowed {
+		if err := n.tryChains(ctx, r, a.asking(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// asking returns the attachment of a pod that asks for a program at the end of the chain.
+// A program of that name that the configuration lists makes room for it: then every pod
+// that asks for it is refused, and the question is only whether it is right.
+func (a *Attachment) asking(name string) *Attachment {
+	asking := *a
+	asking.Programs = slices.DeleteFunc(slices.Clone(a.Programs), func(p chain.Program) bool {
+		return p.Name == name || p.Side != nil && *p.Side != a.Side
+	})
+	last := chain.MaxPriority
+	asking.Programs = append(asking.Programs, chain.Program{Name: name, Priority: &last, Band: &chain.Band{Min: last, Max: last}})
+	return &asking
+}
+
+// tryChains builds an attachment's chains and stores their objects.
+func (n *Node) tryChains(ctx context.Context, r *resolver, a *Attachment) error {
+	wants, err := resolveSides(r, a, nil, a.sides())
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ import (
 const (
 	codeRefused        uint = 100 // the verifier refused a program; its log's telling lines are the details
 	codeCannotCarry    uint = 101 // the interface cannot carry the chain: MTU, driver, busy
+	codePolicy         uint = 102 // the pod's annotation asks for what the network's policy does not allow
 	codeUnusable       uint = 103 // an object or a catalog entry, with what is to be set in it, is unusable
 	codeTooManyMembers uint = 104 // more than the dispatcher can call
 	codeKernelLacks    uint = 105 // the kernel lacks what is needed
@@ -42,7 +43,8 @@ var codes = []struct {
 	{types.ErrInvalidNetNS, []error{netdev.ErrNetNSGone}},
 	{types.ErrInternal, []error{node.ErrDiffers}}, // CHECK has no code of its own
 	{codeTooManyMembers, []error{chain.ErrTooManyMembers, dispatcher.ErrTooManyMaps}},
-	{codeUnusable, []error{object.ErrUnusable, catalog.ErrUnknown, dispatcher.ErrNotLinkable, dispatcher.ErrNoBTF, dispatcher.ErrProgramArray, dispatcher.ErrMapRefused}},
+	{codePolicy, []error{chain.ErrPolicy}},
+	{codeUnusable, []error{object.ErrUnusable, catalog.ErrUnknown, catalog.ErrBroken, dispatcher.ErrNotLinkable, dispatcher.ErrNoBTF, dispatcher.ErrProgramArray, dispatcher.ErrMapRefused}},
 	{codeCannotCarry, []error{netdev.ErrBusy, netdev.ErrUnsupported, netdev.ErrNotVeth, netdev.ErrNoInterface}},
 	{codeKernelLacks, []error{ebpf.ErrNotSupported, dispatcher.ErrNotPermitted, pin.ErrNoBPFFS}},
 	{types.ErrInvalidNetworkConfig, []error{chain.ErrInvalid}},

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/internal/version"
+	"github.com/xdp-chain/xdp-chain/pkg/catalog"
 	"github.com/xdp-chain/xdp-chain/pkg/netconf"
 	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
@@ -90,15 +91,29 @@ func gc(ctx context.Context, n *node.Node, args *skel.CmdArgs, _ *slog.Logger) e
 // status returns code 50 whatever is wrong: the runtime asks whether an ADD with
 // this configuration could work, and that code is CNI's no.
 func status(ctx context.Context, n *node.Node, args *skel.CmdArgs, _ *slog.Logger) error {
-	c, err := netconf.Parse(args.StdinData)
-	if err == nil {
-		err = n.Status(ctx, c.Attachment())
-	}
-	if err != nil {
+	if err := tryADD(ctx, n, args.StdinData); err != nil {
 		code := cniError(err)
 		return types.NewError(types.ErrPluginNotAvailable, code.Msg, code.Details)
 	}
 	return nil
+}
+
+// tryADD finds out what would keep an ADD with this configuration from working, for any
+// pod.
+func tryADD(ctx context.Context, n *node.Node, stdin []byte) error {
+	c, err := netconf.Parse(stdin)
+	if err != nil {
+		return err
+	}
+	a := c.Attachment()
+	if a.Catalog, err = catalog.Open(c.CatalogDir); err != nil {
+		return err
+	}
+	var allowed []string
+	if c.Annotations != nil {
+		allowed = c.Annotations.Allow
+	}
+	return n.Status(ctx, a, allowed...)
 }
 
 // sweep takes away a few chains whose interfaces are gone: containerd never calls

@@ -16,7 +16,8 @@ import (
 // wants for one pod.
 type wish struct {
 	attachment node.Attachment
-	// excluded says that pods of this pod's namespace get no chain.
+	// excluded says that pods of this pod's namespace get no chain. Their annotations
+	// are not looked at.
 	excluded bool
 	prev     *prevResult
 }
@@ -36,7 +37,8 @@ type podArgs struct {
 }
 
 // parseWish reads a configuration and the arguments of the call. Errors are code
-// 4 for CNI_ARGS, otherwise as those of [netconf.Parse] and [parsePrevResult].
+// 4 for CNI_ARGS, otherwise as those of [netconf.Parse],
+// [parsePrevResult] and [netconf.Conf.AttachmentFor].
 func parseWish(args *skel.CmdArgs) (*wish, error) {
 	c, err := netconf.Parse(args.StdinData)
 	if err != nil {
@@ -52,17 +54,19 @@ func parseWish(args *skel.CmdArgs) (*wish, error) {
 	if err := types.LoadArgs(args.Args, &pod); err != nil {
 		return nil, types.NewError(types.ErrInvalidEnvironmentVariables, "CNI_ARGS: "+err.Error(), "")
 	}
-
-	w := &wish{attachment: c.Attachment(), prev: prev}
-	a := &w.attachment
-	a.ContainerID, a.Ifname, a.NetNS = args.ContainerID, args.IfName, args.Netns
-	a.PodNamespace, a.PodName = string(pod.K8S_POD_NAMESPACE), string(pod.K8S_POD_NAME)
-	if w.excluded = !c.Namespaces.Admits(a.PodNamespace); w.excluded {
-		return w, nil
+	namespace, name := string(pod.K8S_POD_NAMESPACE), string(pod.K8S_POD_NAME)
+	if !c.Namespaces.Admits(namespace) {
+		return &wish{attachment: node.Attachment{PodNamespace: namespace}, excluded: true, prev: prev}, nil
 	}
+	a, err := c.AttachmentFor(c.RuntimeConfig.PodAnnotations)
+	if err != nil {
+		return nil, err
+	}
+	a.ContainerID, a.Ifname, a.NetNS = args.ContainerID, args.IfName, args.Netns
+	a.PodNamespace, a.PodName = namespace, name
 	if a.Pod, err = prev.pod(args.IfName, args.Netns); err != nil {
 		return nil, err
 	}
-	a.Pod.Namespace, a.Pod.Name = a.PodNamespace, a.PodName
-	return w, nil
+	a.Pod.Namespace, a.Pod.Name = namespace, name
+	return &wish{attachment: a, prev: prev}, nil
 }

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/xdp-chain/xdp-chain/pkg/catalog"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/object"
+)
+
+// A program with a band comes from a pod's annotation. What the annotation itself says
+// was judged when it was read; what is left is judged here, since it takes the object.
+
+// checkSettable returns nil if every variable that pods may set can hold all that they
+// may set it to, otherwise an error that satisfies errors.Is(err, [object.ErrUnusable]).
+// A bound that cannot be encoded would bound nothing.
+func checkSettable(entry *catalog.Entry, program *object.Program) error {
+	for _, global := range slices.Sorted(maps.Keys(entry.Settable)) {
+		for _, value := range entry.Settable[global].Extremes() {
+			value, err := examplePod.Expand(value)
+			if err == nil {
+				err = program.CheckGlobal(global, value)
+			}
+			if err != nil {
+				return fmt.Errorf("settable: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// checkBand returns nil if the priority that a program has got lies in its band,
+// whoever gave it.
+func checkBand(p *chain.Program, m chain.Member) error {
+	err := p.Band.Admit(m.Priority)
+	if err != nil && p.Priority == nil {
+		return fmt.Errorf("%w, and it gives none: this one is the catalog's, the object's or the default", err)
+	}
+	return err
+}
+
+// checkOrder returns nil unless a member that a pod asked for stands in front of one
+// that it did not ask for and may keep packets from it: let them by, or answer them.
+// What it drops reaches nobody, so it may.
+func checkOrder(members []wanted) error {
+	for _, asked := range members {
+		if !asked.asked {
+			continue
+		}
+		for _, own := range members {
+			if own.asked || chain.Compare(asked.Member.Member, own.Member.Member) > 0 {
+				continue
+			}
+			fault := ""
+			switch {
+			case asked.Transmits:
+				fault = "sends packets itself"
+			case !asked.ProceedOn.Has(chain.Pass):
+				fault = "does not proceed on pass"
+			default:
+				continue
+			}
+			return fmt.Errorf("%w: program %q (priority %d), which the pod's annotation names, would stand before %q (priority %d), and it %s: packets would get by; it can only have a place behind",
+				chain.ErrPolicy, asked.Name, asked.Priority, own.Name, own.Priority, fault)
+		}
+	}
+	return nil
+}
