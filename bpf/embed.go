@@ -10,13 +10,14 @@ import "embed"
 //go:generate ./compile.sh acl/acl.c acl/acl.o
 //go:generate ./compile.sh flow-stats/flow-stats.c flow-stats/flow-stats.o
 //go:generate ./compile.sh ratelimit/ratelimit.c ratelimit/ratelimit.o
+//go:generate ./compile.sh icmp-echo/icmp-echo.c icmp-echo/icmp-echo.o
 //go:generate ./compile.sh dispatcher/v2.c dispatcher/v2.o
 //go:generate ./compile.sh dispatcher/v3.c dispatcher/v3.o
 
 // Objects holds the compiled programs as "<name>/<name>.o": BPF ELF objects for
 // little-endian machines, each with one XDP program that is named as its folder.
 //
-//go:embed pass/pass.o drop/drop.o count/count.o acl/acl.o flow-stats/flow-stats.o ratelimit/ratelimit.o
+//go:embed pass/pass.o drop/drop.o count/count.o acl/acl.o flow-stats/flow-stats.o ratelimit/ratelimit.o icmp-echo/icmp-echo.o
 var Objects embed.FS
 
 // Dispatchers holds libxdp's dispatcher as "dispatcher/v<version>.o", in versions 2

@@ -3,6 +3,7 @@
 package catalog
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +17,8 @@ var builtins = []Entry{
 	{Name: "count", Priority: new(10)},
 	{Name: "drop"},
 	{Name: "flow-stats", Priority: new(120)},
+	// A bridge floods frames to others too: only those to the pod are its to answer.
+	{Name: "icmp-echo", Priority: new(130), Transmits: true, Globals: map[string]json.RawMessage{"mac": json.RawMessage(`"${pod.mac}"`)}},
 	{Name: "pass"},
 	{Name: "ratelimit", Priority: new(110), Settable: map[string]Setting{
 		"pps":   between(1, 100_000),
