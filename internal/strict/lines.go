@@ -3,7 +3,9 @@
 package strict
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -20,7 +22,8 @@ func (l Lines) Of(path string) int {
 	}
 }
 
-// Locate returns an error with the lines of its faults. Other errors stay as they are.
+// Locate returns an error with the lines of its faults, in their order. Other errors
+// stay as they are.
 func (l Lines) Locate(err error) error {
 	found, ok := errors.AsType[Faults](err)
 	if !ok {
@@ -31,5 +34,6 @@ func (l Lines) Locate(err error) error {
 		f.Line = l.Of(f.Path)
 		located[i] = f
 	}
+	slices.SortStableFunc(located, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
 	return located
 }

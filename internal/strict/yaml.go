@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -42,12 +43,12 @@ func YAML(text []byte) (document []byte, lines Lines, err error) {
 	case errors.Is(err, io.EOF):
 		return []byte("null"), Lines{"": 1}, nil
 	case err != nil:
-		return nil, nil, Faults{syntaxFault(err)}
+		return nil, nil, Faults{syntaxFault(text, err)}
 	}
 	switch err := decoder.Decode(&more); {
 	case errors.Is(err, io.EOF):
 	case err != nil:
-		return nil, nil, Faults{syntaxFault(err)}
+		return nil, nil, Faults{syntaxFault(text, err)}
 	default:
 		return nil, nil, Faults{{Line: more.Line, Text: "a second document begins; there must be one alone"}}
 	}
@@ -59,17 +60,28 @@ func YAML(text []byte) (document []byte, lines Lines, err error) {
 	return c.out.Bytes(), c.lines, nil
 }
 
+// grammar begins the messages of go.yaml.in/yaml/v3 3.0.6 whose lines count from 0: it
+// corrects those of its scanner alone (parser.fail in decode.go).
+var grammar = []string{
+	"did not find expected <document start>", "did not find expected node content", "did not find expected key",
+	"did not find expected '-' indicator", "did not find expected ',' or",
+}
+
 // syntaxFault takes the line out of the parser's message, "yaml: line 3: …", which
-// has no other form for it.
-func syntaxFault(err error) Fault {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	if rest, ok := strings.CutPrefix(text, "line "); ok {
-		number, message, _ := strings.Cut(rest, ": ")
-		if line, err := strconv.Atoi(number); err == nil {
-			return Fault{Line: line, Text: "not YAML: " + message}
+// has no other form for it. The first line is not said, and the end of the text may
+// count as a line.
+func syntaxFault(text []byte, err error) Fault {
+	message, line := strings.TrimPrefix(err.Error(), "yaml: "), 1
+	if number, rest, ok := strings.Cut(strings.TrimPrefix(message, "line "), ": "); ok {
+		if n, err := strconv.Atoi(number); err == nil {
+			message, line = rest, n
+			if slices.ContainsFunc(grammar, func(begin string) bool { return strings.HasPrefix(rest, begin) }) {
+				line++
+			}
 		}
 	}
-	return Fault{Line: 1, Text: "not YAML: " + text}
+	last := bytes.Count(bytes.TrimRight(text, "\n"), []byte("\n")) + 1
+	return Fault{Line: min(line, last), Text: "not YAML: " + message}
 }
 
 // converter writes a tree of YAML nodes as JSON.

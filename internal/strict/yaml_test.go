@@ -44,6 +44,11 @@ func TestYAMLRefuses(t *testing.T) {
 		want Fault
 	}{
 		{"x: [1,", Fault{Line: 1, Text: "not YAML: did not find expected node content"}},
+		{"x: 1\ny: [1\nz: 2]\nw: 3\n", Fault{Line: 2, Text: "not YAML: did not find expected ',' or ']'"}},
+		{"x: 1\ny: 2\n- z\n", Fault{Line: 3, Text: "not YAML: did not find expected key"}},
+		{"x: 1\ny: {a: 1, b", Fault{Line: 2, Text: "not YAML: did not find expected ',' or '}'"}},
+		{"x: 1\ny:\n- 1\nb\n", Fault{Line: 4, Text: "not YAML: could not find expected ':'"}},
+		{"x: 1\ny: 'abc\n", Fault{Line: 2, Text: "not YAML: found unexpected end of stream"}},
 		{"x: 1\n  y: 2\n", Fault{Line: 2, Text: "not YAML: mapping values are not allowed in this context"}},
 		{"x: 1\n\ty: 2\n", Fault{Line: 2, Text: "not YAML: found a tab character"}},
 		{"x: \x00", Fault{Line: 1, Text: "not YAML: control characters are not allowed"}},
@@ -113,7 +118,7 @@ func TestLines(t *testing.T) {
 		}
 	}
 	located := lines.Locate(Faults{Faultf("list[1].k", "wrong"), Faultf("x", "unknown")})
-	if diff := cmp.Diff(Faults{{Path: "list[1].k", Line: 5, Text: "wrong"}, {Path: "x", Line: 1, Text: "unknown"}}, located); diff != "" {
+	if diff := cmp.Diff(Faults{{Path: "x", Line: 1, Text: "unknown"}, {Path: "list[1].k", Line: 5, Text: "wrong"}}, located); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	if err := lines.Locate(nil); err != nil {

@@ -43,7 +43,7 @@ type Entry struct {
 	Lists []string
 }
 
-// clone returns an entry that shares nothing with e but the values that nobody
+// clone returns an entry that shares nothing with e but the settings, which nobody
 // changes.
 func (e Entry) clone() Entry {
 	if e.Priority != nil {
@@ -53,6 +53,6 @@ func (e Entry) clone() Entry {
 		e.ProceedOn = new(*e.ProceedOn)
 	}
 	e.Globals, e.Settable = maps.Clone(e.Globals), maps.Clone(e.Settable)
-	e.Lists = slices.Clone(e.Lists)
+	e.Content, e.Lists = slices.Clone(e.Content), slices.Clone(e.Lists)
 	return e
 }

@@ -121,13 +121,18 @@ func (d *document) faults() strict.Faults {
 func (d *document) entry(path string) (Entry, error) {
 	e := Entry{Name: d.Name, Object: d.Object, Origin: d.Object}
 	if d.Object == "" {
-		builtin, err := Builtin(d.Name)
-		if err != nil {
+		var err error
+		if e, err = Builtin(d.Name); err != nil {
 			return Entry{}, err
 		}
-		e = builtin
 	}
 	e.File = path
+	d.over(&e)
+	return e, nil
+}
+
+// over puts what the document mentions over an entry.
+func (d *document) over(e *Entry) {
 	if d.Function != "" {
 		e.Function = d.Function
 	}
@@ -149,5 +154,4 @@ func (d *document) entry(path string) (Entry, error) {
 	if d.Transmits != nil {
 		e.Transmits = *d.Transmits
 	}
-	return e, nil
 }
