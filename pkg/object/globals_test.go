@@ -216,3 +216,17 @@ func TestSetGlobalsWithoutTypes(t *testing.T) {
 	err := program(t, "nobtf.o", "").SetGlobals(raw(`{"verdict": 1}`))
 	wantError(t, err, "object nobtf.o: global verdict", "compile it with -g")
 }
+
+// Checking a value changes nothing, and says what setting it would.
+func TestCheckGlobal(t *testing.T) {
+	p := program(t, "globals.o", "globals")
+	before := fmt.Sprint(p.Spec.Maps[".rodata"].Contents)
+	if err := p.CheckGlobal("u8", json.RawMessage("255")); err != nil {
+		t.Error(err)
+	}
+	wantError(t, p.CheckGlobal("u8", json.RawMessage("256")), "object globals.o: global u8: 256 does not fit __u8")
+	wantError(t, p.CheckGlobal("nothing", json.RawMessage("1")), "global nothing", "no such variable")
+	if fmt.Sprint(p.Spec.Maps[".rodata"].Contents) != before {
+		t.Error("it set the variable")
+	}
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+func TestPreview(t *testing.T) {
+	testenv.NoLeaks(t)
+	c, dir := catalogOf(t, "name: count\npriority: 150\nproceedOn: [pass]\n", entryOf(t, "mine", "plain.o", "priority: 1"))
+	got, err := Preview(Attachment{
+		Side: chain.HostSide, Catalog: c,
+		Programs: []chain.Program{
+			at(20, "acl"),
+			{Name: "mine"},
+			{Name: "mine", Side: new(chain.PodSide), Priority: new(3), Globals: map[string]json.RawMessage{}},
+			{Name: "count", Band: &chain.Band{Min: 100, Max: 199}},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := absolute(t, "../object/testdata/plain.o")
+	mine := ForeseenMember{
+		Member: chain.Member{Name: "mine", Function: "plain", Priority: 3, ProceedOn: chain.DefaultProceedOn},
+		Source: SourceConflist, Origin: plain, CatalogFile: filepath.Join(dir, "1.yaml"),
+	}
+	want := []Foreseen{{Side: chain.PodSide, Members: []ForeseenMember{mine}}}
+	mine.Priority = 1
+	want = append(want, Foreseen{Side: chain.HostSide, Members: []ForeseenMember{
+		mine,
+		{
+			Member:   chain.Member{Name: "acl", Function: "acl", Priority: 20, ProceedOn: chain.DefaultProceedOn},
+			Position: 1, Source: SourceConflist, Origin: "built-in acl",
+		},
+		{
+			Member:   chain.Member{Name: "count", Function: "count", Priority: 150, ProceedOn: chain.ActionSetOf(chain.Pass)},
+			Position: 2, Source: SourceAnnotation, Origin: "built-in count", CatalogFile: filepath.Join(dir, "0.yaml"),
+		},
+	}})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("chains (-want +got):\n%s", diff)
+	}
+}
+
+func TestPreviewRefuses(t *testing.T) {
+	many := func(count int) []chain.Program {
+		var list []chain.Program
+		for i := range count {
+			list = append(list, chain.Program{Name: "p" + string(rune('a'+i/26)) + string(rune('a'+i%26)), Object: absolute(t, "../object/testdata/plain.o")})
+		}
+		return list
+	}
+	tests := []struct {
+		name string
+		a    Attachment
+		want error
+	}{
+		{"none", Attachment{}, nil},
+		{"64 members", Attachment{Programs: many(64)}, nil},
+		{"65 members", Attachment{Programs: many(65)}, chain.ErrTooManyMembers},
+		{"10 members of libxdp's dispatcher", Attachment{Programs: many(10), Dispatcher: chain.DispatcherLibxdp}, nil},
+		{"11 members of libxdp's dispatcher", Attachment{Programs: many(11), Dispatcher: chain.DispatcherLibxdp}, chain.ErrTooManyMembers},
+		{"a name twice", Attachment{Programs: []chain.Program{{Name: "acl"}, {Name: "acl"}}}, chain.ErrInvalid},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := Preview(tt.a); !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
