@@ -38,4 +38,11 @@ type Options struct {
 	// Ifindex is the interface whose hardware shall run the chain (mode offload),
 	// otherwise 0.
 	Ifindex int
+	// TXByRedirect makes the verdict tx a redirect to the interface that the frame came
+	// from, which is counted as tx all the same. A veth gives both to its other end. But
+	// where that polls (NAPI) for GRO's sake and has no XDP program, the driver wakes
+	// it for redirected frames alone; those of XDP_TX would stay in its queue
+	// (veth_xdp_flush of drivers/net/veth.c, up to Linux 6.18 at least). Only the linked
+	// dispatcher can do that.
+	TXByRedirect bool
 }

@@ -20,6 +20,8 @@ func (d multiprog) check(members []dispatcher.Member, opts dispatcher.Options) e
 		return fmt.Errorf("%w: a dispatcher of version %s is not made; use 2 or 3", ErrVersion, d.version)
 	case opts.Ifindex != 0:
 		return fmt.Errorf("%w: libxdp's dispatcher in the hardware of an interface; no hardware calls one program from another", ebpf.ErrNotSupported)
+	case opts.TXByRedirect:
+		return fmt.Errorf("%w: libxdp's dispatcher is compiled, and hands on the verdict tx as it is", ebpf.ErrNotSupported)
 	case len(members) == 0:
 		return fmt.Errorf("%w: a chain needs at least one member", chain.ErrInvalid)
 	case len(members) > MaxMembers:

@@ -31,6 +31,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{"a version that is read alone", chain.LibxdpV1, dispatcher.Options{}, good, ErrVersion, "version 1"},
 		{"a version to come", 4, dispatcher.Options{}, good, ErrVersion, "version 4"},
+		{"tx by redirect", chain.LibxdpV2, dispatcher.Options{TXByRedirect: true}, good, ebpf.ErrNotSupported, "tx"},
 		{"in hardware", chain.LibxdpV2, dispatcher.Options{Ifindex: 1}, good, ebpf.ErrNotSupported, "hardware"},
 		{"no BTF", chain.LibxdpV2, dispatcher.Options{}, chaintest.Strip(chaintest.Returning("bare", 0, 2)), dispatcher.ErrNoBTF, `"bare"`},
 		{"loaded as a program by itself", chain.LibxdpV2, dispatcher.Options{}, plain, chain.ErrInvalid, "XDP"},

@@ -17,7 +17,7 @@ import (
 // assemble returns the whole chain as one program that uses the maps of built: the
 // dispatcher first, then every member with its functions.
 func assemble(members []dispatcher.Member, built *dispatcher.Built, opts dispatcher.Options) (*ebpf.ProgramSpec, error) {
-	insns := dispatch(members, built.Counters)
+	insns := dispatch(members, built.Counters, opts.TXByRedirect)
 	for i := range members {
 		m := &members[i]
 		own, err := relocate(m, built.Maps[m.Name])

@@ -55,9 +55,14 @@ func symbolFinal(i int) string { return ":final" + strconv.Itoa(i) }
 //
 // Comparisons are of the lower 32 bits of r0: the kernel takes no more than those
 // from a program.
-func dispatch(members []dispatcher.Member, counters *ebpf.Map) asm.Instructions {
+//
+// With [dispatcher.Options.TXByRedirect] the exit looks for tx, see exit.
+func dispatch(members []dispatcher.Member, counters *ebpf.Map, txByRedirect bool) asm.Instructions {
 	first := asm.Mov.Reg(asm.R6, asm.R1).WithSymbol(ProgramName).WithSource(asm.Comment("the dispatcher"))
 	insns := asm.Instructions{btf.WithFuncMetadata(first, dispatcherFunc())}
+	if txByRedirect {
+		insns = append(insns, asm.Mov.Reg(exitContext, asm.R6))
+	}
 	var asides asm.Instructions
 	for i := range members {
 		m := &members[i]
@@ -76,6 +81,7 @@ func dispatch(members []dispatcher.Member, counters *ebpf.Map) asm.Instructions 
 		insns = append(insns, straight...)
 		asides = append(asides, aside...)
 	}
-	insns = append(insns, asm.Return().WithSymbol(symbolExit))
-	return append(insns, asides...)
+	straight, aside := exit(txByRedirect)
+	insns = append(insns, straight...)
+	return append(append(insns, asides...), aside...)
 }
