@@ -28,7 +28,7 @@ func TestSections(t *testing.T) {
 	if err := installObjects(); err != nil {
 		t.Fatal(err)
 	}
-	z := sizes{bin: binDir(root), podRounds: 1, packetRounds: 1, packetRepeat: 1000, swaps: 5, tcpRounds: 1, crowd: 3, crowdEnds: 1, burst: 3, burstRounds: 1}
+	z := sizes{bin: binDir(root), podRounds: 1, packetRounds: 1, packetRepeat: 1000, swaps: 5, tcpRounds: 1, crowd: 3, crowdEnds: 1, burst: 3, burstRounds: 1, annotationRounds: 1}
 	for _, m := range measurements {
 		t.Run(m.name, func(t *testing.T) {
 			testenv.NoLeaks(t)

@@ -29,10 +29,12 @@ type sizes struct {
 	crowdEnds    int // how many of the first and of the last are compared
 	burst        int // pods that come at once
 	burstRounds  int
+
+	annotationRounds int
 }
 
 // full is a run of a few minutes.
-var full = sizes{podRounds: 60, packetRounds: 40, packetRepeat: 500_000, swaps: 1000, tcpRounds: 5, crowd: 500, crowdEnds: 20, burst: 30, burstRounds: 10}
+var full = sizes{podRounds: 60, packetRounds: 40, packetRepeat: 500_000, swaps: 1000, tcpRounds: 5, crowd: 500, crowdEnds: 20, burst: 30, burstRounds: 10, annotationRounds: 100}
 
 // measurements are the sections of a report.
 var measurements = []struct {
@@ -45,12 +47,13 @@ var measurements = []struct {
 	{"tcp", measureTCP},
 	{"crowd", measureCrowd},
 	{"burst", measureBurst},
+	{"annotation", measureAnnotation},
 }
 
 func main() {
 	format := flag.String("o", "table", "what to print: table or json")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-o table|json] [packets|pods|swaps|tcp|crowd|burst]...\n       bench [-o table|json] insns")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-o table|json] [packets|pods|swaps|tcp|crowd|burst|annotation]...\n       bench [-o table|json] insns")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
