@@ -30,9 +30,10 @@ func TestFlows(t *testing.T) {
 	p := start(t, newLibcni(t, list))
 
 	for _, f := range families {
-		pod := address(t, p, f)
+		host, pod := netip.MustParseAddr(f.gateway), address(t, p, f)
+		settle(t, host)
 		reach(t, "", listen(t, p.NetNS, netip.AddrPortFrom(pod, openPort)))
-		introduce(t, p, netip.MustParseAddr(f.gateway), pod)
+		introduce(t, p, host, pod)
 	}
 
 	toPod, fromPod := map[string]uint64{}, map[string]uint64{}
@@ -88,6 +89,22 @@ func packets(t *testing.T, p *plugintest.Pod, side string) map[string]uint64 {
 		found[fmt.Sprintf("%s %s:%d %s:%d", f.Protocol, f.Source, f.SourcePort, f.Destination, f.DestinationPort)] = count
 	}
 	return found
+}
+
+// settle waits until an address of the host is found unique: before, the kernel would send
+// from another.
+func settle(t *testing.T, host netip.Addr) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.ListenPacket("udp", netip.AddrPortFrom(host, 0).String())
+		if err == nil {
+			conn.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
 }
 
 // introduce tells host and pod each other's MAC for good, so that none of them asks by
