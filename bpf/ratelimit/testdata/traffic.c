@@ -54,20 +54,26 @@ static __always_inline struct record *record(void)
 	return bpf_map_lookup_elem(&records, &key);
 }
 
+/* The packet that came before did not pass; of this one nothing is known yet. */
+static __always_inline void note_empty(struct record *r)
+{
+	r->empty.at = r->last;
+	r->empty.paused = r->paused;
+	r->empty.passed = r->passed;
+}
+
 static __always_inline void note_arrival(struct record *r)
 {
 	__u64 now = bpf_ktime_get_ns();
 
+	if (r->in_vain >= EMPTY)
+		note_empty(r);
 	if (!r->first)
 		r->first = now;
 	else if (now > r->last + pause)
 		r->paused += now - r->last;
 	r->last = now;
-	if (++r->in_vain > EMPTY) {
-		r->empty.at = now;
-		r->empty.paused = r->paused;
-		r->empty.passed = r->passed;
-	}
+	r->in_vain++;
 }
 
 static __always_inline void give_source(struct record *r, struct xdp_md *ctx)
