@@ -63,6 +63,6 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(listCommand(), statsCommand(), flowsCommand(), versionCommand())
+	root.AddCommand(listCommand(), statsCommand(), flowsCommand(), policyCommand(), versionCommand())
 	return root
 }

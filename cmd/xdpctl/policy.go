@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xdp-chain/xdp-chain/pkg/catalog"
+	"github.com/xdp-chain/xdp-chain/pkg/netconf"
+	"github.com/xdp-chain/xdp-chain/pkg/node"
+)
+
+// foreseen is what a pod would get. Its JSON form is stable: fields are added, none is
+// taken away or given another meaning.
+type foreseen struct {
+	Network   string `json:"network"`
+	Namespace string `json:"namespace,omitempty"`
+	// Excluded says that pods of the namespace pass through untouched.
+	Excluded bool `json:"excluded"`
+	// Chains are the pod's side's before the host's; none for a side without programs.
+	Chains []node.Foreseen `json:"chains"`
+}
+
+func policyCommand() *cobra.Command {
+	var conflist, annotation, namespace string
+	cmd := &cobra.Command{
+		Use:   "policy --conflist FILE [--annotation TEXT]",
+		Short: "Say what chain a pod would get, or why it would be refused",
+		Long: "Say what chain a pod would get with a conflist and with the annotation " + catalog.Annotation + ",\n" +
+			"or why it would be refused. Nothing is touched: the kernel may yet refuse a program.\n" +
+			"The exit status is 2 if the pod would be refused.",
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().StringVar(&conflist, "conflist", "", "file with the network's configuration list")
+	cmd.Flags().StringVar(&annotation, "annotation", "", "value of the pod's annotation "+catalog.Annotation)
+	cmd.Flags().StringVar(&namespace, "namespace", "", "Kubernetes namespace of the pod")
+	output := addFormat(cmd)
+	if err := cmd.MarkFlagRequired("conflist"); err != nil {
+		panic(err) // the flag is there
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := readConflist(conflist)
+		if err != nil {
+			return err
+		}
+		warn(cmd.ErrOrStderr(), c, annotation)
+		f, err := foresee(c, namespace, annotation)
+		if err != nil {
+			return err
+		}
+		return unread(f.print(cmd.OutOrStdout(), *output))
+	}
+	return cmd
+}
+
+// warn says what keeps annotations from being heard.
+func warn(w io.Writer, c *netconf.Conf, annotation string) {
+	switch {
+	case c.Annotations == nil && annotation != "":
+		fmt.Fprintf(w, "xdpctl: warning: the annotation is ignored: the %s entry has no field \"annotations\"\n", pluginType)
+	case c.Annotations != nil && !c.HasAnnotationsCapability():
+		fmt.Fprintf(w, "xdpctl: warning: runtimes will hand over no annotations: the %s entry lacks \"capabilities\": {%q: true}\n", pluginType, netconf.AnnotationsCapability)
+	}
+}
+
+// foresee goes the way of an ADD up to where that would touch something.
+func foresee(c *netconf.Conf, namespace, annotation string) (*foreseen, error) {
+	f := &foreseen{Network: c.Name, Namespace: namespace, Chains: []node.Foreseen{}}
+	if f.Excluded = !c.Namespaces.Admits(namespace); f.Excluded {
+		return f, nil
+	}
+	a, err := c.AttachmentFor(map[string]string{catalog.Annotation: annotation})
+	if err == nil {
+		f.Chains, err = node.Preview(a)
+	}
+	return f, err
+}
+
+func (f *foreseen) print(w io.Writer, as format) error {
+	if as == formatJSON {
+		return printJSON(w, f)
+	}
+	var err error
+	switch {
+	case f.Excluded && f.Namespace == "":
+		_, err = fmt.Fprintf(w, "no chain: network %s has it for some namespaces alone; give --namespace\n", f.Network)
+	case f.Excluded:
+		_, err = fmt.Fprintf(w, "no chain: network %s excludes the pods of namespace %s\n", f.Network, f.Namespace)
+	case len(f.Chains) == 0:
+		_, err = fmt.Fprintf(w, "no chain: network %s lists no programs, and the annotation names none\n", f.Network)
+	default:
+		for _, line := range alignedLines(f.table) {
+			if _, err = io.WriteString(w, line); err != nil {
+				break
+			}
+		}
+	}
+	return err
+}
+
+func (f *foreseen) table(w io.Writer) {
+	fmt.Fprintln(w, "SIDE\tPOSITION\tNAME\tPRIORITY\tPROCEEDS ON\tSOURCE\tORIGIN")
+	for _, c := range f.Chains {
+		for _, m := range c.Members {
+			origin := m.Origin
+			if m.CatalogFile != "" {
+				origin += ", by " + m.CatalogFile
+			}
+			fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\t%s\t%s\n", c.Side, m.Position, m.Name, m.Priority, m.ProceedOn, m.Source, origin)
+		}
+	}
+}
