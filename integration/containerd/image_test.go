@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"os"
 	"runtime"
 	"testing"
@@ -18,8 +19,8 @@ import (
 const image = "localhost/xdp-chain/busybox:test"
 
 // firstLook is what the sandbox container, the first of a pod, writes with its first
-// instructions: what its network has seen until then.
-const firstLook = "/first-look"
+// instructions: what its network has seen until then. Its root is read-only.
+const firstLook = "/dev/first-look"
 
 // imageArchive makes the image in the format of docker save, of one layer.
 func imageArchive(t *testing.T) []byte {
@@ -38,7 +39,7 @@ func imageArchive(t *testing.T) []byte {
 		"architecture": runtime.GOARCH, "os": "linux",
 		"config": fields{
 			"Env":        []string{"PATH=/bin"},
-			"Entrypoint": []string{"sh", "-c", look + " >" + firstLook + "; exec busybox sleep 1d"},
+			"Entrypoint": []string{"sh", "-c", fmt.Sprintf("{ %[1]s; } >%[2]s.new; busybox mv %[2]s.new %[2]s; exec busybox sleep 1d", look, firstLook)},
 		},
 		"rootfs": fields{"type": "layers", "diff_ids": []string{"sha256:" + hex.EncodeToString(sum[:])}},
 	})

@@ -44,7 +44,7 @@ func (d *duration) UnmarshalText(text []byte) error {
 func (s *server) calls(t *testing.T, verb, id string) (found []call) {
 	t.Helper()
 	content, err := os.ReadFile(pluginLog)
-	if err != nil {
+	if err != nil && !os.IsNotExist(err) { // nothing was called yet
 		t.Fatal(err)
 	}
 	lines := json.NewDecoder(bytes.NewReader(content))

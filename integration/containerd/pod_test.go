@@ -144,16 +144,17 @@ func (s *server) pod(t *testing.T, id string, c *cri.PodSandboxConfig) *pod {
 	return p
 }
 
-// output runs a shell command in a container of the pod and returns what it printed.
-func (s *server) output(t *testing.T, p *pod, command string) string {
+// output runs a shell command in a new container of the pod and returns what it
+// printed.
+func (s *server) output(t *testing.T, p *pod, container, command string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), callPatience)
 	defer cancel()
 	created, err := s.CreateContainer(ctx, &cri.CreateContainerRequest{
 		PodSandboxId: p.ID, SandboxConfig: p.config,
 		Config: &cri.ContainerConfig{
-			Metadata: &cri.ContainerMetadata{Name: "main"}, Image: &cri.ImageSpec{Image: image},
-			Command: []string{"sh", "-c", command}, LogPath: "main.log", Linux: &cri.LinuxContainerConfig{},
+			Metadata: &cri.ContainerMetadata{Name: container}, Image: &cri.ImageSpec{Image: image},
+			Command: []string{"sh", "-c", command}, LogPath: container + ".log", Linux: &cri.LinuxContainerConfig{},
 		},
 	})
 	if err != nil {
@@ -169,7 +170,7 @@ func (s *server) output(t *testing.T, p *pod, command string) string {
 		}
 		return status.Status.State == cri.ContainerState_CONTAINER_EXITED, status.Status.State.String()
 	})
-	content, err := os.ReadFile(filepath.Join(p.config.LogDirectory, "main.log"))
+	content, err := os.ReadFile(filepath.Join(p.config.LogDirectory, container+".log"))
 	if err != nil {
 		t.Fatal(err)
 	}

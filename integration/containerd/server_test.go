@@ -4,13 +4,11 @@ package containerd
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
@@ -117,14 +115,22 @@ func (s *server) fillCNIBin(t *testing.T) {
 	}
 }
 
-// configure gives the pods this network from now on. containerd watches the folder:
-// the file is put there whole.
+// configure writes the network's configuration. containerd watches the folder, so
+// the file is put there whole. It overlooks files that are new there, but not that
+// one of the folder gets another name.
 func (s *server) configure(t *testing.T, n network) {
 	t.Helper()
-	fresh := s.write(t, "fresh.conflist", encode(t, n.conflist(s.reserved())))
+	fresh := s.write(t, "net.d/fresh", encode(t, n.conflist(s.reserved())))
 	if err := os.Rename(fresh, s.conflist()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// reconfigure gives the pods another network from now on.
+func (s *server) reconfigure(t *testing.T, n network) {
+	t.Helper()
+	s.configure(t, n)
+	s.awaitConfigured(t, string(encode(t, n.conflist(s.reserved()))))
 }
 
 func (s *server) write(t *testing.T, name string, content []byte) (path string) {
@@ -163,19 +169,7 @@ func (s *server) start(t *testing.T) {
 	if err := s.process.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s.await(t, 30*time.Second, "containerd is ready", func(ctx context.Context) (bool, string) {
-		status, err := s.Status(ctx, &cri.StatusRequest{}, grpc.WaitForReady(true))
-		if err != nil {
-			return false, err.Error()
-		}
-		for _, c := range status.Status.Conditions {
-			// Newer ones have further conditions, such as that nothing here is deprecated.
-			if (c.Type == cri.RuntimeReady || c.Type == cri.NetworkReady) && !c.Status {
-				return false, c.String()
-			}
-		}
-		return true, ""
-	})
+	s.awaitReady(t)
 }
 
 // stop ends containerd by a signal; its shims and their pods live on.
@@ -209,24 +203,6 @@ func (s *server) importImage(t *testing.T) {
 		"images", "import", filepath.Join(s.dir, "image.tar"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("importing the image: %v: %s", err, out)
-	}
-}
-
-// await asks again and again until the answer is yes, and fails the test when that
-// takes longer than the patience; why says what the answer no is for.
-func (s *server) await(t *testing.T, patience time.Duration, what string, ask func(context.Context) (yes bool, why string)) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	for reason := ""; ; time.Sleep(20 * time.Millisecond) {
-		yes, why := ask(ctx)
-		if yes {
-			return
-		}
-		if ctx.Err() != nil {
-			t.Fatalf("not within %s: %s: %s", patience, what, reason)
-		}
-		reason = why
 	}
 }
 
