@@ -5,7 +5,6 @@ package node
 import (
 	"cmp"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -76,6 +75,19 @@ func bySize(a, b Flow) int {
 		a.Source.Compare(b.Source),
 		a.Destination.Compare(b.Destination),
 		cmp.Compare(a.Protocol, b.Protocol),
-		slices.Compare([]uint16{a.SourcePort, a.DestinationPort}, []uint16{b.SourcePort, b.DestinationPort}),
+		cmp.Compare(a.SourcePort, b.SourcePort),
+		cmp.Compare(a.DestinationPort, b.DestinationPort),
+		compareBools(a.LaterFragments, b.LaterFragments),
 	)
+}
+
+// compareBools puts false first.
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
