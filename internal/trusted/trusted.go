@@ -1,12 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package trusted reads files that decide which programs run in the kernel: objects and
-// catalog entries. Nobody but root can have written such a file or put it there: it
-// and every folder above it belong to root and are writable by no group and no
-// others (a folder may be, if it is sticky, as /tmp is).
-//
-// Symbolic links are followed first, and the rule is about what they lead to: ConfigMap
-// mounts consist of links.
 package trusted
 
 import (

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/strict"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -109,4 +110,39 @@ func checkWithin(t *testing.T, name string, s Setting, value json.RawMessage) {
 	if !ok || n.Cmp(s.Min) < 0 || n.Cmp(s.Max) > 0 {
 		t.Errorf("global %q is %s, which is not within the bounds", name, value)
 	}
+}
+
+// FuzzEntry hands texts to what reads catalog files. What is accepted can be used.
+func FuzzEntry(f *testing.F) {
+	for _, text := range []string{full, "name: acl\n", "name: acl\nobject: x\n", "{\n\t\"name\": \"b\", \"x", "name: a\nsettable: {x: {values: [1]}}\n", "- name: x\n"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, name := range meant("/x.yaml", text) {
+			if len(name) > len(text)+len("x") {
+				t.Errorf("meant for %q", name)
+			}
+		}
+		e, err := decode(text, "/x.yaml")
+		if err != nil {
+			if faults, ok := errors.AsType[strict.Faults](err); !ok || faults[0].Line < 1 {
+				t.Fatalf("error %#v", err)
+			}
+			return
+		}
+		if e.File != "/x.yaml" || e.Origin == "" || (e.Object == "") == (e.Content == nil) {
+			t.Errorf("an entry of %s, object %q, %d bytes", e.Origin, e.Object, len(e.Content))
+		}
+		p := chain.Program{Name: e.Name, Object: e.Object, Priority: e.Priority, ProceedOn: e.ProceedOn}
+		if err := p.Check(); err != nil {
+			t.Errorf("accepted: %v", err)
+		}
+		for name, s := range e.Settable {
+			for _, value := range s.Extremes() {
+				if _, ok := s.Accept(value); !ok {
+					t.Errorf("settable %q does not let %s through", name, value)
+				}
+			}
+		}
+	})
 }

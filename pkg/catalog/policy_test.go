@@ -138,8 +138,10 @@ func TestPrograms(t *testing.T) {
 		{"- rate\n- name: log\n", []chain.Program{rate, log}},
 		{`["rate", {"name": "log"}]`, []chain.Program{rate, log}},
 		{"[{name: rate, priority: 120, globals: {pps: 5000}}]", []chain.Program{with(rate, 120, `{"pps": 5000}`)}},
-		{`[{"name": "rate", "priority": 100, "globals": {"pps": "0x10", "wide": 18446744073709551615, "level": "high"}}]`,
-			[]chain.Program{with(rate, 100, `{"pps": 16, "wide": "18446744073709551615", "level": "high"}`)}},
+		{
+			`[{"name": "rate", "priority": 100, "globals": {"pps": "0x10", "wide": 18446744073709551615, "level": "high"}}]`,
+			[]chain.Program{with(rate, 100, `{"pps": 16, "wide": "18446744073709551615", "level": "high"}`)},
+		},
 		{"[{name: rate, priority: null, globals: null}]", []chain.Program{rate}},
 		{"[{name: rate, globals: {}}]", []chain.Program{rate}},
 		{"[{name: early, priority: 199}]", []chain.Program{with(chain.Program{Name: "early", Band: band}, 199, "")}},
@@ -243,8 +245,10 @@ func TestProgramsRefused(t *testing.T) {
 		{"not of the values", "[{name: rate, globals: {level: LOW}}]", `[0].globals.level: "LOW" is not "low" or "high"`},
 		{"long value", "[{name: rate, globals: {level: " + strings.Repeat("x", 999) + "}}]", `[0].globals.level: "` + strings.Repeat("x", 39) + `… is not "low" or "high"`},
 		{"odd global", "[{name: rate, globals: {\"\u0440ps\": 1}}]", `[0].globals["\u0440ps"]: a pod cannot set it`},
-		{"several faults", "- name: rate\n  priority: 1\n  globals:\n    pps: 0\n- early\n",
-			"line 2: [0].priority: 1 is not from 100 to 199\nline 4: [0].globals.pps: 0 is not 1 to 100000\nline 5: [1]: program \"early\" has priority 5"},
+		{
+			"several faults", "- name: rate\n  priority: 1\n  globals:\n    pps: 0\n- early\n",
+			"line 2: [0].priority: 1 is not from 100 to 199\nline 4: [0].globals.pps: 0 is not 1 to 100000\nline 5: [1]: program \"early\" has priority 5",
+		},
 		{"names before the rest", "[{name: secret, priority: 1}, broken]", `[0]: program "secret" is not allowed`},
 	}
 	c, p := shelf(t), policy(t, rules)
