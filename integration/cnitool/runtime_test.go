@@ -64,7 +64,7 @@ func (r *inLibcni) configure(t *testing.T, list fields) {
 }
 
 func (r *inLibcni) runtimeConf(p *plugintest.Pod) *libcni.RuntimeConf {
-	return &libcni.RuntimeConf{ContainerID: p.ID, NetNS: p.NetNS, IfName: p.Ifname, Args: argPairs(p)}
+	return &libcni.RuntimeConf{ContainerID: p.ID, NetNS: p.NetNS, IfName: p.Ifname, Args: argPairs(p), CapabilityArgs: capabilityArgs(p)}
 }
 
 func (r *inLibcni) add(p *plugintest.Pod) error {
@@ -103,7 +103,11 @@ func newCnitool(t *testing.T, list fields) *inCnitool {
 
 func (r *inCnitool) run(verb string, p *plugintest.Pod) error {
 	cmd := exec.Command(r.binary, verb, r.name, p.NetNS)
-	cmd.Env = append(r.env, "CNI_IFNAME="+p.Ifname, "CNI_ARGS="+p.Args)
+	capabilities, err := json.Marshal(capabilityArgs(p))
+	if err != nil {
+		return err
+	}
+	cmd.Env = append(r.env, "CNI_IFNAME="+p.Ifname, "CNI_ARGS="+p.Args, "CAP_ARGS="+string(capabilities))
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Run(); err != nil {
@@ -129,6 +133,11 @@ func argPairs(p *plugintest.Pod) [][2]string {
 		pairs = append(pairs, [2]string{name, value})
 	}
 	return pairs
+}
+
+// capabilityArgs is what Kubernetes' runtimes have for the capabilities of plugins.
+func capabilityArgs(p *plugintest.Pod) map[string]any {
+	return map[string]any{plugintest.PodAnnotations: p.Annotations, "portMappings": []fields{}}
 }
 
 // cniPath is where a runtime finds our plugin and those before it.
@@ -158,7 +167,14 @@ func (r *inLibcni) gc(valid []types.GCAttachment) error {
 // start adds a pod and makes sure that it is deleted at the end at the latest.
 func start(t *testing.T, r runtime) *plugintest.Pod {
 	t.Helper()
+	return startWith(t, r, nil)
+}
+
+// startWith is start for a pod with annotations.
+func startWith(t *testing.T, r runtime, annotations map[string]string) *plugintest.Pod {
+	t.Helper()
 	p := plugintest.NewPod(t)
+	p.Annotations = annotations
 	t.Cleanup(func() {
 		if err := r.del(p); err != nil {
 			t.Errorf("deleting %s at the end: %v", p.ID, err)

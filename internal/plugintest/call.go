@@ -22,6 +22,12 @@ type Fields = map[string]any
 // Network is the name of the network in every suite that needs one alone.
 const Network = "podnet"
 
+// PodAnnotations is the capability by which runtimes hand over the annotations of pods.
+const PodAnnotations = "io.kubernetes.cri.pod-annotations"
+
+// Annotation is the one in which pods name programs.
+const Annotation = "xdp-chain.io/programs"
+
 // Entry is a configuration of our plugin as a runtime hands it over, with these
 // programs. Further fields are added, or replace what is there; a nil takes a
 // field away.

@@ -25,6 +25,8 @@ type Pod struct {
 	Ifname string
 	Host   string // name of the veth's other end, where the test has made it
 	Args   string // CNI_ARGS
+	// Annotations are Kubernetes'. A runtime that goes by capabilities hands them over.
+	Annotations map[string]string
 }
 
 var podCount atomic.Uint32
