@@ -74,25 +74,24 @@ func member(name string, priority int, spec *ebpf.CollectionSpec, records *ebpf.
 	return m
 }
 
-// outcome is what came of the packets until now.
+// outcome is what came of the packets until now. First and Now are when the first and
+// the last of them came, FirstEmpty and LastEmpty when the buckets were found empty
+// for the first and the last time.
 type outcome struct {
 	passed, dropped uint64
-	elapsed         time.Duration // from the first packet to the last
-	// empty is how it was when a bucket was found empty for the last time: so many
-	// packets had passed since the first one.
-	empty struct {
-		passed          uint64
-		elapsed, paused time.Duration
-	}
+	record
 }
 
 // record is struct record of traffic.c.
 type record struct {
-	First, Last, Paused, Passed, InVain   uint64
-	EmptyAt, PausedAtEmpty, PassedAtEmpty uint64
-	NextSource                            uint32
-	_                                     uint32
+	First, Now, FirstEmpty, LastEmpty moment
+	InVain, NextSource                uint32
 }
+
+// moment is struct moment of traffic.c, times in ns.
+type moment struct{ At, Paused, Passed uint64 }
+
+func (m moment) since(earlier moment) time.Duration { return time.Duration(m.At - earlier.At) }
 
 func (l limitedTraffic) outcome(t testing.TB) (o outcome) {
 	t.Helper()
@@ -110,25 +109,18 @@ func (l limitedTraffic) outcome(t testing.TB) (o outcome) {
 			t.Errorf("unexpected: %+v", c)
 		}
 	}
-	var r record
-	if err := l.records.Lookup(uint32(0), &r); err != nil {
+	if err := l.records.Lookup(uint32(0), &o.record); err != nil {
 		t.Fatal(err)
-	}
-	o.elapsed = time.Duration(r.Last - r.First)
-	if r.EmptyAt != 0 {
-		o.empty.passed = r.PassedAtEmpty
-		o.empty.elapsed = time.Duration(r.EmptyAt - r.First)
-		o.empty.paused = time.Duration(r.PausedAtEmpty)
 	}
 	return o
 }
 
-// until goes on with the flood until there is an outcome of at least so long.
+// until goes on with the flood until it has kept the buckets empty for so long.
 func (l limitedTraffic) until(t testing.TB, during time.Duration, flood func(o outcome)) outcome {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; {
 		o := l.outcome(t)
-		if o.empty.elapsed >= during {
+		if o.LastEmpty.since(o.FirstEmpty) >= during {
 			return o
 		}
 		if time.Now().After(end) {
@@ -138,15 +130,15 @@ func (l limitedTraffic) until(t testing.TB, during time.Duration, flood func(o o
 	}
 }
 
-// flood lets frame through the chain again and again, for at least so long and as
-// fast as so many CPUs can, and then says what came of it.
+// flood lets frame through the chain again and again, as fast as so many CPUs can,
+// until that has kept the buckets empty for so long.
 func (l limitedTraffic) flood(t testing.TB, frame []byte, cpus int, during time.Duration) outcome {
 	t.Helper()
 	begin := time.Now()
 	return l.until(t, during, func(o outcome) {
 		// Few runs, since before Linux 5.13 each one waits for RCU at its ends.
 		perSecond := float64(o.passed+o.dropped) / time.Since(begin).Seconds()
-		packets := max(20_000, int((during-o.empty.elapsed).Seconds()*perSecond))
+		packets := max(20_000, int((during-o.LastEmpty.since(o.FirstEmpty)).Seconds()*perSecond))
 		inParallel(t, cpus, func() error { return l.run(frame, packets/cpus) })
 	})
 }
@@ -182,16 +174,16 @@ func (l limitedTraffic) run(frame []byte, packets int) error {
 	return nil
 }
 
-// checkRate fails the test unless a burst passed and then, within 2 %, so many packets
-// a second. Of what a pause is, as much as could have passed in it need not have.
-func (o outcome) checkRate(t testing.TB, burst, pps float64) {
+// checkRate fails the test unless within 2 % so many packets a second passed from that
+// moment to when the buckets were empty for the last time. In pauses fewer may.
+func (o outcome) checkRate(t testing.TB, from moment, pps float64) {
 	t.Helper()
-	e := o.empty
-	t.Logf("%d packets passed in %v, paused for %v: %.0f at once and %.1f a second, want %.1f; %d dropped in all",
-		e.passed, e.elapsed, e.paused, burst, (float64(e.passed)-burst)/e.elapsed.Seconds(), pps, o.dropped)
-	least := burst + 0.98*pps*(e.elapsed-e.paused).Seconds()
-	most := burst + 1.02*pps*e.elapsed.Seconds()
-	if passed := float64(e.passed); passed < least || passed > most {
-		t.Errorf("%d packets passed, want %.0f to %.0f", e.passed, least, most)
+	elapsed := o.LastEmpty.since(from).Seconds()
+	paused := time.Duration(o.LastEmpty.Paused - from.Paused).Seconds()
+	passed := float64(o.LastEmpty.Passed - from.Passed)
+	t.Logf("%.0f packets passed in %.3f s, paused for %.3f s: %.1f a second, want %.1f; %d dropped in all",
+		passed, elapsed, paused, passed/elapsed, pps, o.dropped)
+	if least, most := 0.98*pps*(elapsed-paused), 1.02*pps*elapsed; passed < least || passed > most {
+		t.Errorf("%.0f packets passed, want %.0f to %.0f", passed, least, most)
 	}
 }

@@ -35,9 +35,11 @@ func TestRateOnAnInterface(t *testing.T) {
 				ns := testenv.NewNetNS(t)
 				testenv.Veth(t, ns, "eth0", "peer", 1500)
 				traffic.attach(t, ns, "eth0", mode)
-				traffic.until(t, 2*time.Second, func(o outcome) {
-					flood(t, "peer", framed(tt.bytes), 2, max(2*time.Second-o.empty.elapsed, 200*time.Millisecond))
-				}).checkRate(t, tt.pps, tt.pps)
+				o := traffic.until(t, 2*time.Second, func(o outcome) {
+					rest := 2*time.Second - o.LastEmpty.since(o.FirstEmpty)
+					flood(t, "peer", framed(tt.bytes), 2, max(rest, 200*time.Millisecond))
+				})
+				o.checkRate(t, o.FirstEmpty, tt.pps)
 			})
 		}
 	}

@@ -25,18 +25,18 @@ const volatile __u64 pause = 0;
 #define EMPTY 32
 
 /* Times in ns. */
+struct moment {
+	__u64 at;     /* when the last packet came, 0: none */
+	__u64 paused; /* sum of the pauses until then */
+	__u64 passed; /* packets */
+};
+
 struct record {
-	__u64 first; /* packet */
-	__u64 last;
-	__u64 paused; /* sum of the pauses */
-	__u64 passed;
-	__u64 in_vain; /* packets since the last that passed */
-	/* What was when the bucket was found empty for the last time. */
-	struct {
-		__u64 at;
-		__u64 paused;
-		__u64 passed;
-	} empty;
+	struct moment first; /* packet */
+	struct moment now;
+	struct moment first_empty; /* was the bucket */
+	struct moment last_empty;
+	__u32 in_vain; /* packets since the last that passed */
 	__u32 next_source;
 };
 
@@ -54,26 +54,22 @@ static __always_inline struct record *record(void)
 	return bpf_map_lookup_elem(&records, &key);
 }
 
-/* The packet that came before did not pass; of this one nothing is known yet. */
-static __always_inline void note_empty(struct record *r)
-{
-	r->empty.at = r->last;
-	r->empty.paused = r->paused;
-	r->empty.passed = r->passed;
-}
-
 static __always_inline void note_arrival(struct record *r)
 {
 	__u64 now = bpf_ktime_get_ns();
 
-	if (r->in_vain >= EMPTY)
-		note_empty(r);
-	if (!r->first)
-		r->first = now;
-	else if (now > r->last + pause)
-		r->paused += now - r->last;
-	r->last = now;
+	/* The packets until now did not pass; of this one nothing is known yet. */
+	if (r->in_vain >= EMPTY) {
+		r->last_empty = r->now;
+		if (!r->first_empty.at)
+			r->first_empty = r->now;
+	}
+	if (r->now.at && now > r->now.at + pause)
+		r->now.paused += now - r->now.at;
+	r->now.at = now;
 	r->in_vain++;
+	if (!r->first.at)
+		r->first = r->now;
 }
 
 static __always_inline void give_source(struct record *r, struct xdp_md *ctx)
@@ -108,7 +104,7 @@ int behind(struct xdp_md *ctx __attribute__((unused)))
 	if (!r)
 		return XDP_ABORTED;
 	r->in_vain = 0;
-	__sync_fetch_and_add(&r->passed, 1);
+	__sync_fetch_and_add(&r->now.passed, 1);
 	return XDP_PASS;
 }
 
