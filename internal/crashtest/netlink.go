@@ -8,22 +8,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setsLink tells whether a sendto(2) of the process sends a message that changes an
-// interface: its header (struct nlmsghdr of linux/netlink.h) says RTM_SETLINK, and
-// its socket is one of rtnetlink.
-func setsLink(pid int, c *syscallInfo) bool {
-	header := make([]byte, unix.SizeofNlMsghdr)
+// netlinkChange names the change that a sendto(2) of the process makes to an interface;
+// nothing if it makes none. What it is the message's header says (struct nlmsghdr of
+// linux/netlink.h) and, for generic netlink, what follows it (struct genlmsghdr).
+func netlinkChange(pid int, c *syscallInfo) string {
+	header := make([]byte, unix.SizeofNlMsghdr+1)
 	from := []unix.RemoteIovec{{Base: uintptr(c.args[1]), Len: len(header)}}
 	into := []unix.Iovec{{Base: &header[0]}}
 	into[0].SetLen(len(header))
 	if n, err := unix.ProcessVMReadv(pid, into, from, 0); err != nil || n < len(header) {
-		return false
+		return ""
 	}
-	return binary.NativeEndian.Uint16(header[4:]) == unix.RTM_SETLINK && isRoute(pid, int(c.args[0]))
+	kind, command := binary.NativeEndian.Uint16(header[4:]), header[unix.SizeofNlMsghdr]
+	switch {
+	case kind == unix.RTM_SETLINK:
+		return only(isNetlink(pid, int(c.args[0]), unix.NETLINK_ROUTE), "sendto of RTM_SETLINK")
+	case kind > unix.GENL_ID_CTRL && command == unix.ETHTOOL_MSG_FEATURES_SET:
+		return only(isNetlink(pid, int(c.args[0]), unix.NETLINK_GENERIC), "sendto of ETHTOOL_MSG_FEATURES_SET")
+	}
+	return ""
 }
 
-// isRoute tells whether a descriptor of the process is a socket of rtnetlink.
-func isRoute(pid, fd int) bool {
+// isNetlink tells whether a descriptor of the process is a netlink socket of that
+// protocol.
+func isNetlink(pid, fd, protocol int) bool {
 	process, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return false
@@ -38,6 +46,6 @@ func isRoute(pid, fd int) bool {
 	if err != nil || domain != unix.AF_NETLINK {
 		return false
 	}
-	protocol, err := unix.GetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_PROTOCOL)
-	return err == nil && protocol == unix.NETLINK_ROUTE
+	got, err := unix.GetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	return err == nil && got == protocol
 }

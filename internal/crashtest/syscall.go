@@ -59,10 +59,8 @@ var changing = map[uint64]func(pid int, c *syscallInfo) string{
 	unix.SYS_OPENAT: func(_ int, c *syscallInfo) string {
 		return only(c.args[2]&unix.O_CREAT != 0, "openat with O_CREAT")
 	},
-	unix.SYS_SENDTO: func(pid int, c *syscallInfo) string {
-		return only(setsLink(pid, c), "sendto of RTM_SETLINK")
-	},
-	unix.SYS_BPF: func(_ int, c *syscallInfo) string { return bpfChanges[c.args[0]] },
+	unix.SYS_SENDTO: netlinkChange,
+	unix.SYS_BPF:    func(_ int, c *syscallInfo) string { return bpfChanges[c.args[0]] },
 }
 
 func named(name string) func(int, *syscallInfo) string {
