@@ -81,6 +81,9 @@ func resolveSides(r *resolver, a *Attachment, s *sites, sides map[chain.Side][]c
 	if pod.Ifindex == 0 && s != nil {
 		pod.Ifindex = s.pod.Index
 	}
+	if pod.MAC == nil && s != nil {
+		pod.MAC = s.pod.HardwareAddr
+	}
 	wants := make(map[chain.Side][]wanted, len(sides))
 	for side, programs := range sides {
 		list, err := r.resolve(programs, a.owner(), pod)
@@ -116,6 +119,12 @@ func (n *Node) apply(ctx context.Context, a *Attachment, s *sites, wants map[cha
 	}
 	for _, site := range s.list {
 		if err := n.applyChain(ctx, a, site, wants[site.side]); err != nil {
+			return err
+		}
+	}
+	// Now that each end has what it gets.
+	for _, site := range s.list {
+		if err := n.checkPeer(ctx, a, site, wants[site.side]); err != nil {
 			return err
 		}
 	}
@@ -169,6 +178,7 @@ func (n *Node) applyChain(ctx context.Context, a *Attachment, s site, want []wan
 		return err
 	}
 	defer t.release()
+	t.pod = a.NetNS
 	if t.rec == nil {
 		if err := t.mayRecord(a.owner()); err != nil {
 			return err

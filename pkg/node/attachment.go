@@ -36,8 +36,8 @@ type Attachment struct {
 	// Catalog has the programs that have no object of their own; nil has the built-in
 	// ones.
 	Catalog *catalog.Catalog
-	// Pod fills the placeholders of globals and map entries. Where Ifindex is 0
-	// it is taken from the interface.
+	// Pod fills the placeholders of globals and map entries. Where Ifindex is 0, or
+	// MAC nil, it is taken from the interface.
 	Pod object.Pod
 }
 
@@ -49,7 +49,9 @@ func (a *Attachment) owner() record.Owner {
 }
 
 func (a *Attachment) requested() record.Requested {
-	return record.Requested{Mode: a.Mode, Attach: a.Attach, Dispatcher: a.Dispatcher, LibxdpVersion: a.LibxdpVersion}
+	return record.Requested{
+		Mode: a.Mode, Attach: a.Attach, Dispatcher: a.Dispatcher, LibxdpVersion: a.LibxdpVersion, PeerNapi: a.PeerNapi,
+	}
 }
 
 // sides returns the programs by the end of the veth pair they are for. An end

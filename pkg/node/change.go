@@ -142,7 +142,11 @@ func (t *tenure) build(ctx context.Context, p plan, c choice, next *record.State
 	if c.Kind() == chain.DispatcherLibxdp {
 		members = append(members, found.others()...)
 	}
-	opts := dispatcher.Options{Counters: next.Counters}
+	byGRO, err := t.pollsByGRO(next)
+	if err != nil {
+		return nil, err
+	}
+	opts := dispatcher.Options{Counters: next.Counters, TXByRedirect: byGRO}
 	if next.Mode != chain.ModeOffload {
 		return c.Build(ctx, members, opts)
 	}

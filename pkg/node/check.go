@@ -59,6 +59,7 @@ func (n *Node) checkSite(ctx context.Context, a *Attachment, s site, programs []
 		return err
 	}
 	defer t.release()
+	t.pod = a.NetNS
 	if t.rec == nil || t.rec.State == nil {
 		return fmt.Errorf("%w: %s (side %s) has no chain: it was not added, or it was removed", ErrDiffers, s.iface.Name, s.side)
 	}
@@ -107,7 +108,11 @@ func (t *tenure) differences() ([]string, error) {
 		return nil, err
 	}
 	pins, err := t.pinDifferences()
-	return append(hook, pins...), err
+	if err != nil {
+		return nil, err
+	}
+	peer, err := t.peerDifferences()
+	return slices.Concat(hook, pins, peer), err
 }
 
 func (t *tenure) hookDifferences() ([]string, error) {

@@ -38,7 +38,7 @@ func (t *tenure) commit(ctx context.Context, s record.State) error {
 	if err := t.node.Records.Save(t.lock, t.rec); err != nil {
 		return err
 	}
-	return t.lock.Settle(s.Generation)
+	return t.settle()
 }
 
 // replacedBy are the libxdp dispatchers whose pins go when a generation is final: the one

@@ -19,8 +19,17 @@ func (t *tenure) install(ctx context.Context, built *dispatcher.Built, next *rec
 	if err := t.describe(built, next); err != nil {
 		return err
 	}
+	peer, err := t.notePeer(next)
+	if err != nil {
+		return err
+	}
+	defer peer.close()
 	t.rec.Pending = next
-	err := t.node.Records.Save(t.lock, t.rec)
+	err = t.node.Records.Save(t.lock, t.rec)
+	if err == nil {
+		// Dies after it: the same goes for GRO at the veth's other end.
+		err = peer.poll()
+	}
 	if err == nil {
 		// Dies here: the next tenure finds that the kernel does not run the pending
 		// program, and drops it. The same goes for a half-made staging folder.

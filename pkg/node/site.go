@@ -76,7 +76,11 @@ func (s *sites) addPeer() error {
 // where the interface or its namespace is gone; the caller closes the namespace
 // of what it gets.
 func reopen(rec *record.Record) (*netdev.Interface, error) {
-	ns, err := netdev.OpenNetNS(rec.NetNS)
+	return reopenAt(rec.NetNS, rec.Key)
+}
+
+func reopenAt(netns string, key chain.Key) (*netdev.Interface, error) {
+	ns, err := netdev.OpenNetNS(netns)
 	if errors.Is(err, netdev.ErrNetNSGone) {
 		return nil, nil
 	}
@@ -84,10 +88,10 @@ func reopen(rec *record.Record) (*netdev.Interface, error) {
 		return nil, err
 	}
 	// The path may stand for a younger namespace by now.
-	if ns.Cookie() != rec.Key.Cookie {
+	if ns.Cookie() != key.Cookie {
 		return nil, ns.Close()
 	}
-	iface, err := ns.InterfaceByIndex(rec.Key.Ifindex)
+	iface, err := ns.InterfaceByIndex(key.Ifindex)
 	if err != nil {
 		ns.Close()
 		if errors.Is(err, netdev.ErrNoInterface) {

@@ -30,6 +30,9 @@ type tenure struct {
 	iface *netdev.Interface
 	// borrowed says that iface belongs to the caller of hold.
 	borrowed bool
+	// pod is the path of the network namespace of the attachment's pod; empty where none
+	// is at hand.
+	pod string
 	// libxdp is libxdp's lock on the chain's tree while a change is made again that
 	// its tools came in between of; otherwise nil.
 	libxdp *pin.LibxdpLocked
@@ -115,7 +118,7 @@ func (t *tenure) release() {
 // it is made final; if not, it is dropped. Both can be repeated.
 func (t *tenure) recover(ctx context.Context) error {
 	if t.rec.Pending == nil {
-		return t.lock.Settle(t.generation())
+		return t.settle()
 	}
 	runs, err := t.runs(t.rec.Pending)
 	if err != nil {
@@ -221,7 +224,16 @@ func (t *tenure) drop(ctx context.Context) error {
 	if err := t.node.Records.Save(t.lock, t.rec); err != nil {
 		return err
 	}
-	return t.lock.Settle(t.generation())
+	return t.settle()
+}
+
+// settle ends what comes with one generation alone, once it is known which one runs: the
+// other's pins, and GRO at the veth's other end where only that one needed it.
+func (t *tenure) settle() error {
+	if err := t.lock.Settle(t.generation()); err != nil {
+		return err
+	}
+	return t.settlePeer()
 }
 
 // remove takes the chain off its interface and everything of it away. A death on
@@ -229,6 +241,9 @@ func (t *tenure) drop(ctx context.Context) error {
 // and a folder without a record after that, which a sweep removes.
 func (t *tenure) remove(ctx context.Context) error {
 	if err := t.detach(); err != nil {
+		return err
+	}
+	if err := t.restorePeer(); err != nil {
 		return err
 	}
 	if err := t.unpinAll(ctx); err != nil {

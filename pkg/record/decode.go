@@ -49,6 +49,9 @@ func (r *Record) check() error {
 	if r.Key.Ifindex < 1 {
 		return fmt.Errorf("%w: a record of chain %s", chain.ErrInvalid, r.Key)
 	}
+	if r.PeerGRO != nil && r.PeerGRO.Key.Ifindex < 1 {
+		return fmt.Errorf("%w: the other end is interface %s", chain.ErrInvalid, r.PeerGRO.Key)
+	}
 	for _, s := range []*State{r.State, r.Pending} {
 		if s == nil {
 			continue

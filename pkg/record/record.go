@@ -39,6 +39,23 @@ type Record struct {
 	// Base are the counts of the generations before State's, to be added to
 	// what its counters map says. Each swap starts a new map.
 	Base []chain.Count `json:"base,omitempty"`
+	// PeerGRO is the other end of the veth pair where the chain needs GRO there, nil
+	// where it does not. It is saved before GRO is touched.
+	PeerGRO *PeerGRO `json:"peerGRO,omitempty"`
+}
+
+// PeerGRO is the other end of a veth pair, on which GRO is on for the sake of members
+// that transmit.
+type PeerGRO struct {
+	// Key names the interface: the cookie of its network namespace, and its index.
+	Key chain.Key `json:"key"`
+	// Interface is the name that it had, and NetNS a path of its network namespace, as
+	// in [Record].
+	Interface string `json:"interface"`
+	NetNS     string `json:"netns"`
+	// WasOff says that GRO was off there, and is to be off again when no member
+	// transmits any more.
+	WasOff bool `json:"wasOff,omitempty"`
 }
 
 // State is one generation of a chain, with all that is needed to recognise it on
@@ -80,6 +97,8 @@ type Requested struct {
 	Dispatcher chain.Dispatcher `json:"dispatcher"`
 	// LibxdpVersion is for the dispatcher libxdp alone.
 	LibxdpVersion chain.LibxdpVersion `json:"libxdpVersion,omitempty"`
+	// PeerNapi is auto where members that transmit have the veth's other end poll.
+	PeerNapi chain.PeerNapi `json:"peerNapi,omitempty"`
 }
 
 // Member is a program in a chain, with all that is needed to build it again.
