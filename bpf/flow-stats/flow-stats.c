@@ -69,6 +69,11 @@ static __always_inline void count_total(__u32 total, __u64 bytes)
 	}
 }
 
+/*
+ * The kernel may give the entry to another flow meanwhile, which would then count this
+ * packet. But the look has marked it as in use, so it is not taken while there are
+ * others: a map for a handful of flows may see that, one for thousands does not.
+ */
 static __always_inline void add(struct flow_traffic *t, __u64 bytes, __u64 now)
 {
 	__sync_fetch_and_add(&t->packets, 1);
@@ -89,7 +94,7 @@ static __always_inline void count_flow(const struct flow *flow, __u64 bytes)
 
 		if (!bpf_map_update_elem(&flows, flow, &first, BPF_NOEXIST))
 			return;
-		/* Another CPU was faster. */
+		/* Another CPU was faster, or the kernel found no entry to take. */
 		t = bpf_map_lookup_elem(&flows, flow);
 	}
 	if (t)
