@@ -38,7 +38,7 @@ func checkSettable(entry *catalog.Entry, program *object.Program) error {
 func checkBand(p *chain.Program, m chain.Member) error {
 	err := p.Band.Admit(m.Priority)
 	if err != nil && p.Priority == nil {
-		return fmt.Errorf("%w, and it gives none: this one is the catalog's, the object's or the default", err)
+		return fmt.Errorf("%w; the annotation gives none, and this is the one that the program has by itself", err)
 	}
 	return err
 }
