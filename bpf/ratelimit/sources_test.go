@@ -51,8 +51,8 @@ func TestSpoofedSources(t *testing.T) {
 	const spoofed = 100_000
 	traffic := newTraffic(t, spoofed, time.Second, globals{"pps": uint32(1), "burst": uint32(1)})
 	traffic.repeat(t, framed(64), spoofed)
-	if o := traffic.outcome(t); o.passed != spoofed {
-		t.Errorf("%d packets of %d sources passed, want one of each", o.passed, spoofed)
+	if o := traffic.outcome(t); o.passed < spoofed || o.dropped > 0 {
+		t.Errorf("of %d sources %d packets passed, %d did not; want one of each", spoofed, o.passed, o.dropped)
 	}
 	m := traffic.Maps["ratelimit"]["sources"]
 	kept := len(sources(t, m))

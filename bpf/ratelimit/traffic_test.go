@@ -159,7 +159,8 @@ func inParallel(t testing.TB, times int, f func() error) {
 	}
 }
 
-// repeat lets so many packets through the chain.
+// repeat lets so many packets through the chain, or more: a run that a signal ends
+// early is begun anew.
 func (l limitedTraffic) repeat(t testing.TB, frame []byte, packets int) {
 	t.Helper()
 	if err := l.run(frame, packets); err != nil {
