@@ -4,6 +4,7 @@ package node
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/xdp-chain/xdp-chain/pkg/catalog"
@@ -53,11 +54,19 @@ func (r *resolver) resolve(programs []chain.Program, owner record.Owner, pod obj
 	for i := range programs {
 		w, err := r.one(programs[i], owner, pod)
 		if err != nil {
-			return nil, fmt.Errorf("program %q: %w", programs[i].Name, err)
+			return nil, nameProgram(programs[i].Name, err)
 		}
 		list = append(list, w)
 	}
 	return list, nil
+}
+
+// nameProgram says which program an error is about, where the catalog has not done so.
+func nameProgram(name string, err error) error {
+	if errors.Is(err, catalog.ErrUnknown) || errors.Is(err, catalog.ErrBroken) {
+		return err
+	}
+	return fmt.Errorf("program %q: %w", name, err)
 }
 
 func (r *resolver) one(p chain.Program, owner record.Owner, pod object.Pod) (wanted, error) {
