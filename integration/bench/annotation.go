@@ -18,7 +18,7 @@ const annotationTarget = 2
 // period of the kernel, so it leaves the kernel's XDP dispatcher no room to wait for
 // one.
 func measureAnnotation(ctx context.Context, z sizes) (_ *section, err error) {
-	slots, err := fillSlots()
+	slots, err := fillSlots("more-slots")
 	if err != nil {
 		return nil, err
 	}

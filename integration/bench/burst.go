@@ -32,7 +32,7 @@ func measureBurst(ctx context.Context, z sizes) (_ *section, err error) {
 	if err := b.measure(ctx, s, z, ""); err != nil {
 		return nil, err
 	}
-	slots, err := fillSlots()
+	slots, err := fillSlots("burst-slots")
 	if err != nil {
 		return nil, err
 	}

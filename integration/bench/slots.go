@@ -20,11 +20,11 @@ type slots struct {
 	links []*bare
 }
 
-// fillSlots attaches that many programs, to pairs of veths in a namespace of
-// their own.
-func fillSlots() (s *slots, err error) {
+// fillSlots attaches that many programs, to pairs of veths in a pod of that name. The
+// kernel ends a pod some time after its removal, so the next ones need another name.
+func fillSlots(name string) (s *slots, err error) {
 	s = new(slots)
-	if s.pod, err = newPod("slots"); err != nil {
+	if s.pod, err = newPod(name); err != nil {
 		return nil, err
 	}
 	defer func() {
