@@ -16,7 +16,6 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/xdp-chain/xdp-chain/pkg/netconf"
 )
 
 // examplesDir has configurations as runtimes hand them over.
@@ -168,36 +167,5 @@ func TestPluginLogFileUnwritable(t *testing.T) {
 	stdout, stderr, status := plugin(t, "ADD", stdin)
 	if status != 0 || stdout != `{"cniVersion": "1.0.0"}` || !strings.Contains(stderr, "/nonexistent/log: no such file or directory") {
 		t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)
-	}
-}
-
-// The examples that we ship are right.
-func TestExamples(t *testing.T) {
-	paths, err := filepath.Glob("../../../conf/*.conflist")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no examples: %v", err)
-	}
-	for _, path := range paths {
-		var list struct{ Plugins []json.RawMessage }
-		if err := json.Unmarshal(readFile(t, path), &list); err != nil {
-			t.Errorf("%s: %v", path, err)
-		}
-		ours := 0
-		for _, entry := range list.Plugins {
-			var plugin types.PluginConf
-			if err := json.Unmarshal(entry, &plugin); err != nil {
-				t.Errorf("%s: %v", path, err)
-			}
-			if plugin.Type != "xdp-chain" {
-				continue
-			}
-			ours++
-			if _, err := netconf.Parse(entry); err != nil {
-				t.Errorf("%s: %v", path, err)
-			}
-		}
-		if ours == 0 {
-			t.Errorf("%s: no entry of type xdp-chain", path)
-		}
 	}
 }
