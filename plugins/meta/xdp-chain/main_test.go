@@ -15,7 +15,6 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/google/go-cmp/cmp"
-
 )
 
 // examplesDir has configurations as runtimes hand them over.
