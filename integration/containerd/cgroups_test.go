@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -28,36 +29,47 @@ const (
 // was not there before, and removes the folder for them, which no containerd does.
 func mountCgroups(t *testing.T) {
 	t.Helper()
-	content, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := cgroupMounts()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(content)) {
-		head, tail, _ := strings.Cut(line, " - ")
-		point := strings.Fields(head)[4]
-		kind := strings.Fields(tail) // type, source, options; proc_pid_mountinfo(5)
-		if point != cgroupRoot && !strings.HasPrefix(point, cgroupRoot+"/") {
-			continue
-		}
-		if err := os.MkdirAll(point, 0o755); err != nil {
+	for _, m := range mounts {
+		if err := os.MkdirAll(m.point, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := unix.Mount(kind[1], point, kind[0], 0, withoutFlags(kind[2])); err != nil {
-			t.Fatalf("mounting %s at %s: %v", kind[0], point, err)
+		if err := unix.Mount(m.source, m.point, m.fstype, 0, m.options); err != nil {
+			t.Fatalf("mounting %s at %s: %v", m.fstype, m.point, err)
 		}
-		before := cgroupsIn(point)
+		before := cgroupsIn(m.point)
 		t.Cleanup(func() {
-			left := slices.DeleteFunc(cgroupsIn(point), func(path string) bool { return slices.Contains(before, path) })
+			left := slices.DeleteFunc(cgroupsIn(m.point), func(path string) bool { return slices.Contains(before, path) })
 			if len(left) > 0 {
 				t.Errorf("cgroups left behind: %v", left)
 			}
-			_ = os.Remove(filepath.Join(point, podCgroups)) // not there, or in use by others
-			if err := unix.Unmount(point, 0); err != nil {
-				t.Errorf("unmounting %s: %v", point, err)
+			_ = os.Remove(filepath.Join(m.point, podCgroups)) // not there, or in use by others
+			if err := unix.Unmount(m.point, 0); err != nil {
+				t.Errorf("unmounting %s: %v", m.point, err)
 			}
 		})
 	}
 }
+
+type mount struct{ fstype, source, point, options string }
+
+// cgroupMounts lists the mounts that the sandbox's /sys covers. They are read once:
+// later there may be those of a test, too.
+var cgroupMounts = sync.OnceValues(func() (mounts []mount, err error) {
+	content, err := os.ReadFile("/proc/self/mountinfo")
+	for line := range strings.Lines(string(content)) {
+		head, tail, _ := strings.Cut(line, " - ")
+		point := strings.Fields(head)[4]
+		kind := strings.Fields(tail) // type, source, options; proc_pid_mountinfo(5)
+		if point == cgroupRoot || strings.HasPrefix(point, cgroupRoot+"/") {
+			mounts = append(mounts, mount{kind[0], kind[1], point, withoutFlags(kind[2])})
+		}
+	}
+	return mounts, err
+})
 
 // withoutFlags takes from a mount's options those that are no filesystem's own.
 func withoutFlags(options string) string {

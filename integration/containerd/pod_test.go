@@ -92,6 +92,15 @@ func (s *server) mustRemove(t *testing.T, id string) {
 	}
 }
 
+// removeAll removes the pods that containerd knows, as a kubelet does with those that
+// nobody wants any more or that did not start.
+func (s *server) removeAll(t *testing.T) {
+	t.Helper()
+	for _, id := range s.pods(t) {
+		s.mustRemove(t, id)
+	}
+}
+
 // pods lists the pods that containerd knows, whatever their state.
 func (s *server) pods(t *testing.T) (ids []string) {
 	t.Helper()

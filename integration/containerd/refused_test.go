@@ -60,30 +60,19 @@ func (s *server) wantRefused(t *testing.T, annotations map[string]string, code u
 	if !strings.Contains(err.Error(), said.text()) {
 		t.Errorf("the error of the pod is\n%v\nwant in it, whole,\n%s", err, said.text())
 	}
-	// As a kubelet does with what it finds.
-	for _, id := range s.pods(t) {
-		s.mustRemove(t, id)
-	}
+	s.removeAll(t)
 	s.wantNothing(t)
 }
 
 // wantRoom fails the test unless there is room for so many pods, and no more.
 func (s *server) wantRoom(t *testing.T, addresses int) {
 	t.Helper()
-	var pods []*pod
 	for n := range addresses {
-		p := s.mustRun(t, "web-"+address(n), nil)
-		wantFiltered(t, p)
-		pods = append(pods, p)
+		wantFiltered(t, s.mustRun(t, "web-"+address(n), nil))
 	}
 	if _, err := s.run(s.podConfig("shop", "too-many", nil)); err == nil || !strings.Contains(err.Error(), "no IP addresses available") {
 		t.Errorf("running one pod more than there are addresses: %v", err)
 	}
-	for _, p := range pods {
-		s.mustRemove(t, p.ID)
-	}
-	for _, id := range s.pods(t) {
-		s.mustRemove(t, id)
-	}
+	s.removeAll(t)
 	s.wantNothing(t)
 }
