@@ -344,6 +344,9 @@ func TestTransmittingToAProgram(t *testing.T) {
 		p.Dispatcher = chain.DispatcherLibxdp
 	}
 	silenced(t, p.NetNS)
+	for _, side := range []chain.Side{chain.PodSide, chain.HostSide} {
+		p.setGRO(t, side, false) // which is on from the beginning on kernels before 5.13
+	}
 	testenv.NoLeaks(t)
 	p.Programs = transmitting()
 	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, ebpf.ErrNotSupported) || !strings.Contains(err.Error(), p.host) {
