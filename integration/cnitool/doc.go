@@ -14,6 +14,11 @@
 // about what the plugin does with one call give it a veth pair and a prevResult
 // written by hand, which is quicker and can be as wrong as wanted.
 //
+// Suites about what a pod can do to its own chain start containers: this test binary once
+// more, in the pod's network namespace, with the capabilities, mounts and process ids that a
+// runtime would give it. A container makes one attempt at a time in a child of its own, and
+// reports what the kernel answered.
+//
 // # Invariants
 //
 // Nothing here imports the project's packages besides the helpers of tests: what a test knows
