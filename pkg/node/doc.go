@@ -19,12 +19,28 @@
 //
 // [Node.Remove] goes the other way: link, pins, record, folder, index.
 //
+// # What pods ask for
+//
+// Programs with a band come from a pod's annotation. Package catalog has judged what it
+// says; what takes the object is judged here, with the same error, before anything is
+// touched: the priority that the program gets, whether what pods may set fits its
+// variables, and that it does not stand where packets could get past the network's own
+// programs. [Preview] ends there, and is what xdpctl shows.
+//
 // # Chains shared with libxdp's tools
 //
 // A chain in libxdp's dispatcher may be changed at any time by others who know nothing
 // of our locks. What the interface carries is read before each operation; our members
 // are the programs whose ids are recorded, and the rest is kept as it is. A swap that
 // came too late is made again from what is there by then.
+//
+// # Members that transmit
+//
+// What a veth sends by XDP in native mode its other end takes only while it polls. GRO
+// makes it poll, and is turned on there between steps 2 and 3, after the record says
+// that it was off; it goes off again once no generation that runs needs it. So what a
+// death leaves is restored by whoever takes the lock next. See netdev.HaveGROPolling
+// for where that does not do, and dispatcher.Options.TXByRedirect for XDP_TX.
 //
 // # Invariants
 //
@@ -46,6 +62,9 @@
 // A process that was killed between attach and pin frees its locks a moment before
 // the kernel takes its unpinned link down. The next holder waits for that, or its
 // own attach would meet a busy hook.
+//
+// GRO at a veth's other end stays on where the record was lost: nobody knows then that it
+// was off.
 //
 // Entries of node-scoped maps are put in and never taken out: nobody knows who else
 // relies on them. What an older configuration put there, such as the rules that a

@@ -18,7 +18,11 @@
 // field given twice or a wrong type is an error, for a misspelt policy must not
 // become an open door. DEL and GC read nothing of it but the network's name (and
 // GC the attachments that the runtime holds valid), for a pod must be able to go
-// whatever has become of the configuration since it came.
+// whatever has become of the configuration since it came. So neither sees the catalog
+// or the pod's annotations.
+//
+// What a pod asks for by annotation is refused unless the network's policy allows
+// it (code 102): nothing is taken for the next best.
 //
 // Logging never fails a verb: what cannot be written to logFile goes to stderr.
 //
