@@ -85,7 +85,8 @@ func whose(m node.ChainMember) string {
 	return ""
 }
 
-// reasonLines says why a chain is not what its network would rather have.
+// reasonLines says why a chain is not what its network would rather have, and what else
+// there is for its sake.
 func reasonLines(c node.Chain) string {
 	var lines string
 	if c.ModeReason != "" {
@@ -93,6 +94,9 @@ func reasonLines(c node.Chain) string {
 	}
 	if c.DispatcherReason != "" {
 		lines += fmt.Sprintf("  dispatcher %s: %s\n", c.Dispatcher, c.DispatcherReason)
+	}
+	if c.PeerGRO != "" {
+		lines += fmt.Sprintf("  GRO is on at %s, the other end, for members that transmit\n", c.PeerGRO)
 	}
 	if c.LibxdpStatus != "" {
 		lines += fmt.Sprintf("  with libxdp's tools: %s\n", c.LibxdpStatus)

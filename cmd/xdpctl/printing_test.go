@@ -38,7 +38,7 @@ func exampleChains() []node.Chain {
 		},
 		{
 			Key: podKey, Interface: "eth0", Ifindex: 2, NetNS: "/run/netns/a", Side: chain.PodSide,
-			Mode: chain.ModeNative, Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked,
+			Mode: chain.ModeNative, Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked, PeerGRO: "veth3f2a11c0",
 			Generation: 3, Owners: []record.Owner{owner, owner},
 			Members: []node.ChainMember{
 				member(0, "count", 10, chain.DefaultProceedOn),
@@ -96,6 +96,7 @@ CHAIN    POD           INTERFACE     SIDE  MODE     DISPATCHER
   mode generic: MTU 9000 is over 3506
   5    mine   proceeds on none
 20481-2  shop/web-0    eth0          pod   native   linked
+  GRO is on at veth3f2a11c0, the other end, for members that transmit
   10   count  proceeds on pass,dispatcher_return
   100  acl    proceeds on pass
 4-3      /run/netns/b  eth0          pod   native   linked

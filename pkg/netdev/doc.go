@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package netdev is the kernel's side of a chain's interface: network namespaces
-// and their cookies, interfaces and their veth peers, and the one XDP hook each
-// interface has: attach, swap, query, detach.
+// and their cookies, interfaces and their veth peers, the one XDP hook each
+// interface has: attach, swap, query, detach; and GRO, which makes a veth poll.
 //
 // # Mechanism
 //
@@ -10,8 +10,8 @@
 // and to read its cookie. The socket stays in the namespace it was made in, so
 // every later query and every change by netlink goes through it from whatever
 // thread, with no further namespace switch. Only what the kernel resolves in the
-// caller's own namespace, which is the creation of a bpf_link and ethtool's
-// ioctl, runs in [NetNS.Do].
+// caller's own namespace, which is the creation of a bpf_link and what ethtool(8)
+// does, runs in [NetNS.Do].
 //
 // XDP can be held in two ways. By netlink the interface itself holds the program,
 // and whoever has CAP_NET_ADMIN in the namespace may take it off. By bpf_link a

@@ -60,9 +60,9 @@ func (i *Interface) GRO() (bool, error) {
 }
 
 // SetGRO asks for GRO on the interface, or no longer. On a veth that is up it takes
-// effect at once: frames that arrive go through a queue of 256 frames and are polled
-// from it, and TCP's are put together; before, they were handed to the stack one by
-// one. Queueing disciplines stay. If the interface is gone, errors.Is(err,
+// effect at once: it polls a queue of 256 frames. What the other end's kernel sends goes
+// past that queue as before, unless TSO is off there (veth_skb_is_eligible_for_gro), and
+// queueing disciplines stay as they are. If the interface is gone, errors.Is(err,
 // [ErrNoInterface]).
 //
 // The change is whole when the call returns, or did not happen. It outlives the process.

@@ -32,6 +32,9 @@ type Chain struct {
 	Attach           chain.Attach     `json:"attach"`
 	Dispatcher       chain.Dispatcher `json:"dispatcher"`
 	DispatcherReason string           `json:"dispatcherReason,omitempty"`
+	// PeerGRO is the other end of the veth pair, by its name, where GRO is on there for
+	// members that transmit.
+	PeerGRO string `json:"peerGRO,omitempty"`
 	// Generation counts the chain's changes, from 1.
 	Generation uint64         `json:"generation"`
 	Owners     []record.Owner `json:"owners"`
@@ -161,6 +164,9 @@ func shown(rec *record.Record) Chain {
 		Mode: s.Mode, ModeReason: s.ModeWhy, Attach: s.Attach,
 		Dispatcher: s.Dispatcher, DispatcherReason: s.DispatcherWhy,
 		Generation: s.Generation, Owners: s.Owners(), Members: make([]ChainMember, len(s.Members)),
+	}
+	if rec.PeerGRO != nil {
+		c.PeerGRO = rec.PeerGRO.Interface
 	}
 	for i, m := range s.Members {
 		c.Members[i] = ChainMember{Member: m.Member, Position: i, Owner: m.Owner, ProgramID: m.ProgramID}

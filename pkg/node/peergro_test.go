@@ -95,9 +95,10 @@ func answersPings(t *testing.T, from, address string) bool {
 			if err := ping(socket, address, byte(sequence)); err != nil {
 				return err
 			}
-			if isAnswered(socket, byte(sequence)) {
-				answered++
+			if !isAnswered(socket, byte(sequence)) {
+				return nil
 			}
+			answered++
 		}
 		return nil
 	})
@@ -151,6 +152,9 @@ func TestPeerGRO(t *testing.T) {
 			p.check(t, n)
 			if !answersPings(t, "", podAddress) {
 				t.Error("no answer")
+			}
+			if c := p.chain(t, n, chain.PodSide); c.PeerGRO != p.host {
+				t.Errorf("listed with GRO at %q, want %q", c.PeerGRO, p.host)
 			}
 			rows := p.rows(t, n, chain.PodSide)
 			if !slices.Contains(rows, chain.Count{Member: "icmp-echo", Verdict: chain.VerdictTX, Packets: 3}) {
