@@ -7,5 +7,5 @@
 // takes no frame there that is shorter than an Ethernet header, nor does any
 // driver hand one to XDP, so [MinFrame] is where tests of short frames begin.
 //
-// Builders compute no checksums: no program reads one.
+// Builders compute no checksums: where a program reads one, its tests put it in.
 package xdptest
