@@ -15,7 +15,8 @@ import "embed"
 //go:generate ./compile.sh dispatcher/v3.c dispatcher/v3.o
 
 // Objects holds the compiled programs as "<name>/<name>.o": BPF ELF objects for
-// little-endian machines, each with one XDP program that is named as its folder.
+// little-endian machines, each with one XDP program that is named as its folder, with
+// an underscore for a hyphen.
 //
 //go:embed pass/pass.o drop/drop.o count/count.o acl/acl.o flow-stats/flow-stats.o ratelimit/ratelimit.o icmp-echo/icmp-echo.o
 var Objects embed.FS
