@@ -48,7 +48,7 @@ func (t *tenure) tryChange(ctx context.Context, p plan, given *givenMaps) error 
 	if err == nil || found != nil || t.hasMembers() {
 		return err
 	}
-	if c, err = t.node.fallBack(p.requested, err); err != nil {
+	if c, err = t.node.fallBack(ctx, p.requested, p.members, err); err != nil {
 		return err
 	}
 	return c.blame(t.changeTo(ctx, p, c, given, found))

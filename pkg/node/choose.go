@@ -3,6 +3,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -48,9 +49,12 @@ func (n *Node) choose(asked record.Requested) (choice, error) {
 // fallBack returns the dispatcher for members that cannot be linked, or the reason
 // why there is none. An interface that carries a chain is no place for it: that
 // stays with its dispatcher.
-func (n *Node) fallBack(asked record.Requested, reason error) (choice, error) {
+func (n *Node) fallBack(ctx context.Context, asked record.Requested, members []wanted, reason error) (choice, error) {
 	if !errors.Is(reason, dispatcher.ErrNotLinkable) || asked.Dispatcher != chain.DispatcherAuto {
 		return choice{}, reason
+	}
+	if err := keepsLink(ctx, asked, members, reason); err != nil {
+		return choice{}, err
 	}
 	if asked.Attach == chain.AttachLink {
 		return choice{}, fmt.Errorf("%w (dispatcher libxdp takes such members, but it is attached by netlink, and attach is link)", reason)

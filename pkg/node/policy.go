@@ -3,13 +3,17 @@
 package node
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/xdp-chain/xdp-chain/pkg/catalog"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
 // A program with a band comes from a pod's annotation. What the annotation itself says
@@ -69,4 +73,26 @@ func checkOrder(members []wanted) error {
 		}
 	}
 	return nil
+}
+
+// keepsLink returns nil unless it is on account of what a pod asked for that the
+// network's own members would have to go into libxdp's dispatcher: that is attached by
+// netlink, and root in the pod could take it off, which a link does not let happen. The
+// reason is why the members cannot be linked.
+func keepsLink(ctx context.Context, requested record.Requested, members []wanted, reason error) error {
+	if requested.Attach == chain.AttachNetlink {
+		return nil
+	}
+	own := slices.DeleteFunc(slices.Clone(members), func(w wanted) bool { return w.asked })
+	if len(own) == 0 || len(own) == len(members) {
+		return nil
+	}
+	switch err := tryWith(ctx, chooseLinked(""), own, dispatcher.Options{}); {
+	case errors.Is(err, dispatcher.ErrNotLinkable):
+		return nil // they have no link to lose
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf(`%w: what the pod's annotation names cannot be linked with the network's own programs, and dispatcher libxdp would hold them by netlink, which root in the pod can undo: %w; give the network dispatcher "libxdp" or attach "netlink" if that may be`,
+		chain.ErrPolicy, reason)
 }

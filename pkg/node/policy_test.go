@@ -188,6 +188,49 @@ func TestPolicyAmongNetworks(t *testing.T) {
 	p.remove(t, n)
 }
 
+// A pod's choice does not take the network's programs off the link that holds them
+// against root in the pod. Where they have none it may go with them.
+func TestAnnotationKeepsTheLink(t *testing.T) {
+	testenv.NoLeaks(t)
+	n := Default()
+	unlicensed := func(name string) chain.Program {
+		return chain.Program{Name: name, Object: absolute(t, "../object/testdata/plain.o")}
+	}
+	c, _ := catalogOf(t, entryOf(t, "unlicensed", "plain.o", ""))
+	tests := []struct {
+		name    string
+		attach  chain.Attach
+		wants   []chain.Program
+		refused bool
+	}{
+		{"takes it off", chain.AttachAuto, []chain.Program{{Name: "count"}, asked(at(100, "unlicensed"))}, true},
+		{"takes it off the other way round", chain.AttachAuto, []chain.Program{unlicensed("own"), asked(at(100, "count"))}, true},
+		{"would take it off", chain.AttachLink, []chain.Program{{Name: "count"}, asked(at(100, "unlicensed"))}, true},
+		{"of the same licence", chain.AttachAuto, []chain.Program{unlicensed("own"), asked(at(100, "unlicensed"))}, false},
+		{"no link wanted", chain.AttachNetlink, []chain.Program{{Name: "count"}, asked(at(100, "unlicensed"))}, false},
+		{"none to be had", chain.AttachAuto, []chain.Program{{Name: "count"}, unlicensed("own"), asked(at(100, "pass"))}, false},
+		{"alone", chain.AttachAuto, []chain.Program{asked(at(100, "count")), asked(at(100, "unlicensed"))}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			// Without freplace the kernel has no libxdp for those who may have it.
+			err := n.Status(t.Context(), Attachment{Programs: tt.wants, Catalog: c, Attach: tt.attach})
+			if errors.Is(err, chain.ErrPolicy) != tt.refused {
+				t.Errorf("got %v; to be refused: %t", err, tt.refused)
+			}
+		})
+	}
+
+	p := newPod(t, 0)
+	p.Catalog, p.Programs = c, tests[0].wants
+	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, chain.ErrPolicy) || !strings.Contains(err.Error(), "licences") {
+		t.Errorf("got %v, want an ErrPolicy that says why", err)
+	}
+	if p.chain(t, n, chain.PodSide) != nil {
+		t.Error("a chain is left")
+	}
+}
+
 func TestStatusOfTheCatalog(t *testing.T) {
 	testenv.NoLeaks(t)
 	n := Default()

@@ -79,7 +79,22 @@ func (n *Node) tryChains(ctx context.Context, r *resolver, a *Attachment) error 
 // tryBuild builds a chain as an interface that carries none would get it, and lets it
 // go.
 func (n *Node) tryBuild(ctx context.Context, asked record.Requested, list []wanted, opts dispatcher.Options) error {
-	p := plan{members: list}
+	c, err := n.choose(asked)
+	if err != nil {
+		return err
+	}
+	err = tryWith(ctx, c, list, opts)
+	if err == nil {
+		return nil
+	}
+	if c, err = n.fallBack(ctx, asked, list, err); err != nil {
+		return err
+	}
+	return c.blame(tryWith(ctx, c, list, opts))
+}
+
+// tryWith builds a chain with one dispatcher, and lets it go.
+func tryWith(ctx context.Context, c choice, list []wanted, opts dispatcher.Options) error {
 	members := make([]dispatcher.Member, 0, len(list))
 	for _, w := range list {
 		pinned, err := pinnedMaps(&w)
@@ -89,22 +104,7 @@ func (n *Node) tryBuild(ctx context.Context, asked record.Requested, list []want
 		defer closeMaps(pinned)
 		members = append(members, dispatcher.Member{Member: w.Member.Member, Spec: w.program.Spec, Maps: pinned})
 	}
-	c, err := n.choose(asked)
-	if err != nil {
-		return err
-	}
-	err = build(ctx, &p, c, members, opts)
-	if err == nil {
-		return nil
-	}
-	if c, err = n.fallBack(asked, err); err != nil {
-		return err
-	}
-	return c.blame(build(ctx, &p, c, members, opts))
-}
-
-func build(ctx context.Context, p *plan, c choice, members []dispatcher.Member, opts dispatcher.Options) error {
-	if err := checkCount(p, c, nil); err != nil {
+	if err := checkCount(&plan{members: list}, c, nil); err != nil {
 		return err
 	}
 	built, err := c.Build(ctx, members, opts)

@@ -63,6 +63,9 @@ func TestCodes(t *testing.T) {
 
 		{fmt.Errorf("%w: %w", node.ErrDiffers, netdev.ErrNoInterface), 999},
 
+		// What a pod is refused is told as that, whatever stands against it.
+		{fmt.Errorf("%w: %w", chain.ErrPolicy, dispatcher.ErrTooManyMaps), 102},
+
 		// What is wrong with an object is told as that, whatever it is.
 		{fmt.Errorf("%w: %w", chain.ErrInvalid, object.ErrUnusable), 103},
 		{fmt.Errorf("%w: %w", object.ErrUnusable, &fs.PathError{Op: "open", Path: "/x", Err: syscall.ENOENT}), 103},
