@@ -159,9 +159,9 @@ func gro(ns, name string) (bool, error) {
 
 // Off touches nothing, and DEL of a chain whose pair stays puts back what was.
 func TestPeerNapi(t *testing.T) {
-	testenv.NeedKernel(t, netdev.HaveGROPolling())
 	for setting, polls := range map[string]bool{"auto": true, "off": false} {
 		t.Run(setting, func(t *testing.T) {
+			testenv.NeedKernel(t, netdev.HaveGROPolling())
 			testenv.NoLeaks(t)
 			p := plugintest.WiredPod(t, 1500)
 			conf := p.Chained(plugintest.Fields{"peerNapi": setting}, plugintest.Fields{"name": "icmp-echo"})
@@ -171,5 +171,28 @@ func TestPeerNapi(t *testing.T) {
 			p.Must(t, "DEL", conf)
 			wantPolling(t, p, nil)
 		})
+	}
+}
+
+// Where GRO does not do, ADD says what does, and leaves nothing.
+func TestPeerThatCannotPoll(t *testing.T) {
+	dispatcher := "auto"
+	if netdev.HaveGROPolling() == nil {
+		testenv.NeedFreplace(t)
+		dispatcher = "libxdp"
+	}
+	testenv.NoLeaks(t)
+	p := plugintest.WiredPod(t, 1500)
+	conf := func(mode, peerNapi string) plugintest.Fields {
+		return p.Chained(plugintest.Fields{"dispatcher": dispatcher, "mode": mode, "peerNapi": peerNapi}, plugintest.Fields{"name": "icmp-echo"})
+	}
+	p.Refuse(t, "ADD", conf("auto", "auto"), 105, p.HostEnd(t), "native XDP program")
+	if left := plugintest.Chains(t); len(left) != 0 {
+		t.Errorf("left: %+v", left)
+	}
+	for _, c := range []plugintest.Fields{conf("auto", "off"), conf("generic", "auto")} {
+		p.Must(t, "ADD", c)
+		p.Must(t, "CHECK", c)
+		p.Must(t, "DEL", c)
 	}
 }
