@@ -21,13 +21,55 @@ import (
 // whose interface is gone and what killed processes left of chains that never
 // came to run. It waits for nobody: a chain that somebody works on is passed over.
 func (n *Node) Sweep(ctx context.Context, limit int) error {
+	keys, err := n.Dead(limit)
+	return errors.Join(err, n.Bury(ctx, keys))
+}
+
+// Dead returns those of up to limit chains, chosen anew each time, that look as if
+// nobody would miss them. It changes nothing, so a process may end while it looks: to
+// ask the kernel about a link is to wait for RTNL, which other pods' attachments hold
+// over a grace period each. Chains that it could not look at are in the error.
+func (n *Node) Dead(limit int) ([]chain.Key, error) {
 	keys, err := n.keys()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	rand.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
+	var dead []chain.Key
 	var errs []error
 	for _, key := range keys[:min(limit, len(keys))] {
+		seems, err := n.seemsDead(key)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("look at chain %s: %w", key, err))
+		} else if seems {
+			dead = append(dead, key)
+		}
+	}
+	return dead, errors.Join(errs...)
+}
+
+// seemsDead tells whether a chain has no link that holds it on an interface, and
+// nobody works on it either, which those do who are about to make that link.
+func (n *Node) seemsDead(key chain.Key) (bool, error) {
+	if alive, err := n.linkAlive(key); alive || err != nil {
+		return false, err
+	}
+	lock, err := n.BPFFS.TryLock(key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // a record alone
+		return true, nil
+	case errors.Is(err, pin.ErrLocked):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return true, lock.Unlock()
+}
+
+// Bury removes those of the chains that are dead indeed, as [Node.Sweep] does.
+func (n *Node) Bury(ctx context.Context, keys []chain.Key) error {
+	var errs []error
+	for _, key := range keys {
 		if err := n.sweep(ctx, key); err != nil {
 			errs = append(errs, fmt.Errorf("sweep chain %s: %w", key, err))
 		}
@@ -51,9 +93,6 @@ func (n *Node) keys() ([]chain.Key, error) {
 }
 
 func (n *Node) sweep(ctx context.Context, key chain.Key) error {
-	if alive, err := n.linkAlive(key); alive || err != nil {
-		return err
-	}
 	t, err := n.tryHold(ctx, key)
 	if t == nil || err != nil {
 		return err

@@ -58,10 +58,11 @@ func add(ctx context.Context, n *node.Node, args *skel.CmdArgs, log *slog.Logger
 	if err := checkNetNS(args); err != nil {
 		return err
 	}
+	dead := lookForDead(n, log) // beside Apply, which waits for the kernel anyway
 	if err := n.Apply(ctx, w.attachment); err != nil {
 		return err
 	}
-	sweep(n, log)
+	bury(n, dead, log)
 	if err := w.answer(os.Stdout); err != nil {
 		return errors.Join(err, n.Remove(ctx, w.attachment.Network, args.ContainerID, args.IfName))
 	}
@@ -114,16 +115,6 @@ func tryADD(ctx context.Context, n *node.Node, stdin []byte) error {
 		allowed = c.Annotations.Allow
 	}
 	return n.Status(ctx, a, allowed...)
-}
-
-// sweep takes away a few chains whose interfaces are gone: containerd never calls
-// GC. Whatever goes wrong with them is not this pod's business.
-func sweep(n *node.Node, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.Background(), sweepPatience)
-	defer cancel()
-	if err := n.Sweep(ctx, sweepLimit); err != nil {
-		log.Warn("sweep of chains whose interfaces are gone", "error", err)
-	}
 }
 
 // checkNetNS returns code 8 where the pod's network namespace is the plugin's

@@ -24,6 +24,9 @@ const (
 	// sweepPatience and sweepLimit bound what one pod does for the dead ones.
 	sweepPatience = time.Second
 	sweepLimit    = 16
+	// lookPatience is for what of the looking is left when the pod's chain runs.
+	// Others' attachments can keep it waiting for long; a later pod looks again.
+	lookPatience = 20 * time.Millisecond
 )
 
 // verb is one of CNI's verbs, bounded in time and logged.
