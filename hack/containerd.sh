@@ -22,8 +22,9 @@ trap 'rm -rf "$work"' EXIT
 
 if [[ ! -e $cache/distribution ]]; then
 	if ! command -v apt-get >/dev/null || [[ $EUID -ne 0 ]]; then
-		echo "integration/containerd takes containerd and runc from Debian's or Ubuntu's packages, as root" >&2
-		exit 1
+		# The suite says so, too: it skips, and fails when CI=true.
+		echo "no container runtimes: they come from Debian's or Ubuntu's packages, for root" >&2
+		exit
 	fi
 	echo "fetching the packages of containerd, runc and busybox-static into $cache/distribution"
 	apt-get update -qq

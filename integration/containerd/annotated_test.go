@@ -35,8 +35,8 @@ func asking(programs string) map[string]string {
 
 // What pods ask for in the ways they can joins what the network puts on each.
 func TestAnnotations(t *testing.T) {
-	onEach(t, func(t *testing.T, r release) {
-		s := serve(t, r, inviting())
+	onEach(t, func(t *testing.T, containerd string) {
+		s := serve(t, containerd, inviting())
 		for _, tt := range []struct {
 			name        string
 			annotations map[string]string
@@ -64,8 +64,8 @@ func TestAnnotations(t *testing.T) {
 
 // A value that a pod sets is the value that its program runs with.
 func TestAnnotationSetsGlobal(t *testing.T) {
-	onEach(t, func(t *testing.T, r release) {
-		s := serve(t, r, inviting())
+	onEach(t, func(t *testing.T, containerd string) {
+		s := serve(t, containerd, inviting())
 		p := s.mustRun(t, "slow", asking(`[{name: ratelimit, globals: {pps: 1, burst: 3}}]`))
 		send(t, p, openPort, 100)
 		s.await(t, callPatience, "ratelimit drops what is too much", func(context.Context) (bool, string) {
@@ -78,9 +78,9 @@ func TestAnnotationSetsGlobal(t *testing.T) {
 // Where annotations are of no effect they are not read either: in a namespace that is
 // excluded, and in a network without a policy.
 func TestAnnotationsIgnored(t *testing.T) {
-	onEach(t, func(t *testing.T, r release) {
-		s := serve(t, r, inviting())
-		c := s.podConfig("kube-system", "system", asking("drop"))
+	onEach(t, func(t *testing.T, containerd string) {
+		s := serve(t, containerd, inviting())
+		c := podConfig("kube-system", "system", asking("drop"))
 		id, err := s.run(c)
 		if err != nil {
 			t.Fatalf("running a pod of an excluded namespace: %v", err)
@@ -102,10 +102,10 @@ func TestAnnotationsIgnored(t *testing.T) {
 // Whoever asks for what is not allowed gets no pod, reads why, and costs the node
 // nothing, not even an address.
 func TestAnnotationsRefused(t *testing.T) {
-	onEach(t, func(t *testing.T, r release) {
+	onEach(t, func(t *testing.T, containerd string) {
 		n := inviting()
 		n.addresses = 3
-		s := serve(t, r, n)
+		s := serve(t, containerd, n)
 		// From here on some containerds say that this node is not ready, and run pods.
 		faulty := inviting("broken", "absent")
 		faulty.addresses = n.addresses
@@ -113,7 +113,7 @@ func TestAnnotationsRefused(t *testing.T) {
 		if err := os.Mkdir(catalogDir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		s.write(t, "programs.d/50-broken.yaml", []byte("name: broken\npriority: soon\n"))
+		write(t, "programs.d/50-broken.yaml", []byte("name: broken\npriority: soon\n"))
 		for _, tt := range []struct {
 			name, programs string
 			code           uint

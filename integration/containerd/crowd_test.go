@@ -11,35 +11,47 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// Thirty pods at once: each has its own chain, whole and working, and all go at once.
-// What the plugin's ADDs took is printed; the machine's other work is in it.
+// Thirty pods at once, which do not all ask for the same: each has its own chain, the
+// right one, whole and working, and all go at once. What the plugin's ADDs took is
+// printed; the machine's other work is in it.
 func TestThirtyPodsAtOnce(t *testing.T) {
 	const count = 30
-	onEach(t, func(t *testing.T, r release) {
-		s := serve(t, r, chained(nil, fields{"name": "count", "priority": 1}, closing()))
+	kinds := []struct {
+		annotations map[string]string
+		want        []string
+	}{
+		{nil, []string{"acl"}},
+		{asking("ratelimit"), []string{"acl", "ratelimit"}},
+		{asking("flow-stats, ratelimit"), []string{"acl", "ratelimit", "flow-stats"}},
+	}
+	onEach(t, func(t *testing.T, containerd string) {
+		s := serve(t, containerd, inviting())
 		ids := make([]string, count)
-		pods := make([]*pod, count)
+		configOf := func(i int) *cri.PodSandboxConfig {
+			return podConfig("shop", fmt.Sprintf("web-%d", i), kinds[i%len(kinds)].annotations)
+		}
 		start := time.Now()
 		if err := atOnce(count, func(i int) (err error) {
-			ids[i], err = s.run(s.podConfig("shop", fmt.Sprintf("web-%d", i), nil))
+			ids[i], err = s.run(configOf(i))
 			return err
 		}); err != nil {
 			t.Fatalf("running the pods: %v", err)
 		}
 		t.Logf("%d pods ran after %s", count, time.Since(start).Round(time.Millisecond))
-		s.reportADDs(t)
+		reportADDs(t)
 
 		keys := make(map[string]bool)
 		for i, id := range ids {
-			pods[i] = s.pod(t, id, s.podConfig("shop", fmt.Sprintf("web-%d", i), nil))
-			c := pods[i].ChainOn(t, "pod")
+			p := s.pod(t, id, configOf(i))
+			c := p.ChainOn(t, "pod")
 			keys[c.Key] = true
-			if diff := cmp.Diff([]string{"count", "acl"}, c.MemberNames()); diff != "" {
+			if diff := cmp.Diff(kinds[i%len(kinds)].want, c.MemberNames()); diff != "" {
 				t.Errorf("members of pod %d (-want +got):\n%s", i, diff)
 			}
-			wantFiltered(t, pods[i])
+			wantFiltered(t, p)
 		}
 		if len(keys) != count {
 			t.Errorf("%d pods have %d chains", count, len(keys))
@@ -63,10 +75,10 @@ func atOnce(count int, f func(int) error) error {
 }
 
 // reportADDs prints what the plugin's ADDs took.
-func (s *server) reportADDs(t *testing.T) {
+func reportADDs(t *testing.T) {
 	t.Helper()
 	var took []time.Duration
-	for _, add := range s.calls(t, "ADD", "") {
+	for _, add := range calls(t, "ADD", "") {
 		took = append(took, time.Duration(add.Duration).Round(100*time.Microsecond))
 	}
 	slices.Sort(took)

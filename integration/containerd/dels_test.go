@@ -8,10 +8,10 @@ import "testing"
 // namespace from the second on, and perhaps when the pod's address is another's. All
 // of them succeed, and the other pod does not notice.
 func TestManyDELs(t *testing.T) {
-	onEach(t, func(t *testing.T, r release) {
+	onEach(t, func(t *testing.T, containerd string) {
 		n := chained(nil, closing())
 		n.addresses = 1
-		s := serve(t, r, n)
+		s := serve(t, containerd, n)
 		first := s.mustRun(t, "first", nil)
 		s.mustStop(t, first)
 		second := s.mustRun(t, "second", nil)
@@ -23,7 +23,7 @@ func TestManyDELs(t *testing.T) {
 		if err := s.removeStopped(first.ID); err != nil {
 			t.Errorf("removing a pod that is gone: %v", err)
 		}
-		dels := s.calls(t, "DEL", first.ID)
+		dels := calls(t, "DEL", first.ID)
 		if len(dels) < 2 {
 			t.Errorf("our plugin heard DEL %d times for the first pod, want twice at least", len(dels))
 		}

@@ -20,10 +20,10 @@ import (
 // that did not come through, and from then on none comes through at all: the count
 // of datagrams to ports where nobody listens stands still.
 func TestChainBeforeFirstInstruction(t *testing.T) {
-	onEach(t, func(t *testing.T, r release) {
+	onEach(t, func(t *testing.T, containerd string) {
 		n := chained(nil, closing())
 		n.addresses = 1 // so that it is known where to send
-		s := serve(t, r, n)
+		s := serve(t, containerd, n)
 		flood(t, address(0), closedPort)
 		p := s.mustRun(t, "web", nil)
 

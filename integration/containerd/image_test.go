@@ -25,7 +25,7 @@ const firstLook = "/dev/first-look"
 // imageArchive makes the image in the format of docker save, of one layer.
 func imageArchive(t *testing.T) []byte {
 	t.Helper()
-	busybox, err := os.ReadFile(file(t, inDistribution("bin/busybox")))
+	busybox, err := os.ReadFile(tool(t, "busybox"))
 	if err != nil {
 		t.Fatal(err)
 	}

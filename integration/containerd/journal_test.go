@@ -41,7 +41,7 @@ func (d *duration) UnmarshalText(text []byte) error {
 
 // calls lists the calls of a verb that have ended. Those for one pod have its id;
 // "" is any pod's.
-func (s *server) calls(t *testing.T, verb, id string) (found []call) {
+func calls(t *testing.T, verb, id string) (found []call) {
 	t.Helper()
 	content, err := os.ReadFile(pluginLog)
 	if err != nil && !os.IsNotExist(err) { // nothing was called yet

@@ -20,26 +20,26 @@ import (
 func (s *server) wantNothing(t *testing.T) {
 	t.Helper()
 	s.await(t, 20*time.Second, "nothing is left", func(context.Context) (bool, string) {
-		left := append(s.pods(t), s.left(t)...)
-		return len(left) == 0, strings.Join(left, ", ")
+		found := append(s.pods(t), left(t)...)
+		return len(found) == 0, strings.Join(found, ", ")
 	})
 }
 
 // left lists what pods leave: records and index files, pins, network namespaces,
 // addresses and interfaces.
-func (s *server) left(t *testing.T) []string {
+func left(t *testing.T) []string {
 	t.Helper()
 	left := filesBelow(t, "/run/xdp-chain", "/run/xdp-chain/kernel.json") // true until reboot
 	left = append(left, filesBelow(t, "/sys/fs/bpf/xdp-chain")...)
 	left = append(left, filesBelow(t, "/run/netns")...)
-	return append(append(left, s.reservedAddresses(t)...), s.hostInterfaces(t)...)
+	return append(append(left, reservedAddresses(t)...), hostInterfaces(t)...)
 }
 
 // reservedAddresses lists the addresses that host-local holds for pods, each of them
 // a file.
-func (s *server) reservedAddresses(t *testing.T) (found []string) {
+func reservedAddresses(t *testing.T) (found []string) {
 	t.Helper()
-	for _, path := range filesBelow(t, s.reserved()) {
+	for _, path := range filesBelow(t, reserved) {
 		if name := filepath.Base(path); name != "lock" && !strings.HasPrefix(name, "last_reserved_ip") {
 			found = append(found, path)
 		}
@@ -48,7 +48,7 @@ func (s *server) reservedAddresses(t *testing.T) (found []string) {
 }
 
 // hostInterfaces lists the pods' veth ends.
-func (s *server) hostInterfaces(t *testing.T) (found []string) {
+func hostInterfaces(t *testing.T) (found []string) {
 	t.Helper()
 	links, err := netlink.LinkList()
 	if err != nil {

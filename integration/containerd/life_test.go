@@ -12,8 +12,8 @@ import (
 
 // A pod's whole life, with the chain that the conflist names.
 func TestLife(t *testing.T) {
-	onEach(t, func(t *testing.T, r release) {
-		s := serve(t, r, chained(nil, fields{"name": "count", "priority": 1}, closing()))
+	onEach(t, func(t *testing.T, containerd string) {
+		s := serve(t, containerd, chained(nil, fields{"name": "count", "priority": 1}, closing()))
 		p := s.mustRun(t, "web", nil)
 		c := p.ChainOn(t, "pod")
 		wantOwner := []plugintest.ListedOwner{{

@@ -19,10 +19,10 @@ func TestNamespaces(t *testing.T) {
 		{"include", fields{"include": []string{"shop"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			onEach(t, func(t *testing.T, r release) {
-				s := serve(t, r, chained(fields{"namespaces": tt.namespaces}, closing()))
+			onEach(t, func(t *testing.T, containerd string) {
+				s := serve(t, containerd, chained(fields{"namespaces": tt.namespaces}, closing()))
 				with := s.mustRun(t, "web", nil)
-				out := s.podConfig("kube-system", "web", nil)
+				out := podConfig("kube-system", "web", nil)
 				id, err := s.run(out)
 				if err != nil {
 					t.Fatalf("running a pod that is left out: %v", err)

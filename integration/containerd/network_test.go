@@ -43,8 +43,8 @@ func ours(more fields, programs ...fields) fields {
 }
 
 // conflist is the network's configuration, with the versions that the documentation
-// tells to write. host-local keeps its addresses in reserved.
-func (n network) conflist(reserved string) fields {
+// tells to write.
+func (n network) conflist() fields {
 	first := fields{
 		"type": "bridge", "bridge": bridge, "isGateway": true,
 		"ipam": fields{

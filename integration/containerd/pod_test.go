@@ -22,11 +22,11 @@ const look = "busybox cat /proc/net/snmp /proc/net/dev"
 const callPatience = 60 * time.Second
 
 // podConfig is what the kubelet hands over for a pod.
-func (s *server) podConfig(namespace, name string, annotations map[string]string) *cri.PodSandboxConfig {
+func podConfig(namespace, name string, annotations map[string]string) *cri.PodSandboxConfig {
 	return &cri.PodSandboxConfig{
 		Metadata:     &cri.PodSandboxMetadata{Namespace: namespace, Name: name, Uid: namespace + "-" + name},
 		Annotations:  annotations,
-		LogDirectory: filepath.Join(s.podLogs(), namespace+"-"+name),
+		LogDirectory: filepath.Join(podLogs, namespace+"-"+name),
 		Linux:        &cri.LinuxPodSandboxConfig{},
 	}
 }
@@ -47,7 +47,7 @@ func (s *server) runWithin(patience time.Duration, c *cri.PodSandboxConfig) (id 
 // mustRun starts a pod of namespace shop.
 func (s *server) mustRun(t *testing.T, name string, annotations map[string]string) *pod {
 	t.Helper()
-	c := s.podConfig("shop", name, annotations)
+	c := podConfig("shop", name, annotations)
 	id, err := s.run(c)
 	if err != nil {
 		t.Fatalf("running pod %s: %v", name, err)

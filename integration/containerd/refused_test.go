@@ -14,10 +14,10 @@ import (
 // plugin's words, all of them. Nothing of it is left: the next pods can have every
 // address there is.
 func TestRefused(t *testing.T) {
-	onEach(t, func(t *testing.T, r release) {
+	onEach(t, func(t *testing.T, containerd string) {
 		n := chained(nil, closing())
 		n.addresses = 3
-		s := serve(t, r, n)
+		s := serve(t, containerd, n)
 
 		broken := n
 		broken.plugins = []fields{ours(nil, closing(), missing())}
@@ -39,12 +39,12 @@ func missing() fields { return fields{"name": "mine", "object": missingObject} }
 // plugin with the code and the words, and nothing is left of it.
 func (s *server) wantRefused(t *testing.T, annotations map[string]string, code uint, words ...string) {
 	t.Helper()
-	before := len(s.calls(t, "ADD", ""))
-	_, err := s.run(s.podConfig("shop", "refused", annotations))
+	before := len(calls(t, "ADD", ""))
+	_, err := s.run(podConfig("shop", "refused", annotations))
 	if status.Code(err) != codes.Unknown {
 		t.Fatalf("running the pod: %v, want code Unknown", err)
 	}
-	adds := s.calls(t, "ADD", "")
+	adds := calls(t, "ADD", "")
 	if len(adds) != before+1 {
 		t.Fatalf("our plugin heard %d ADDs, want 1; running the pod: %v", len(adds)-before, err)
 	}
@@ -70,7 +70,7 @@ func (s *server) wantRoom(t *testing.T, addresses int) {
 	for n := range addresses {
 		wantFiltered(t, s.mustRun(t, "web-"+address(n), nil))
 	}
-	if _, err := s.run(s.podConfig("shop", "too-many", nil)); err == nil || !strings.Contains(err.Error(), "no IP addresses available") {
+	if _, err := s.run(podConfig("shop", "too-many", nil)); err == nil || !strings.Contains(err.Error(), "no IP addresses available") {
 		t.Errorf("running one pod more than there are addresses: %v", err)
 	}
 	s.removeAll(t)

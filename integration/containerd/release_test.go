@@ -9,33 +9,37 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
-// release is one containerd as hack/containerd.sh brings it.
-type release struct {
-	name string
-	// containerd's binary, beside which lies its shim.
-	containerd string
-	// polls tells that it asks the plugins for STATUS, as it does from 2.1 on.
-	polls bool
+// Where hack/containerd.sh puts what the distribution's packages have, and the
+// containerd that it builds.
+const (
+	distribution = "../../.cache/containerd/distribution"
+	upstream     = "../../.cache/containerd/upstream-*/containerd"
+)
+
+// onEach runs a test on each containerd, of which it gets the path.
+func onEach(t *testing.T, f func(t *testing.T, containerd string)) {
+	t.Run("distribution", func(t *testing.T) {
+		containerd := tool(t, "containerd")
+		testenv.NoLeaks(t)
+		f(t, containerd)
+	})
+	t.Run("upstream", func(t *testing.T) {
+		containerd := file(t, upstream)
+		testenv.NoLeaks(t)
+		f(t, containerd)
+	})
 }
 
-// inDistribution is a file of the distribution's packages: runc, ctr and busybox
-// serve every release.
-func inDistribution(path string) string {
-	return filepath.Join("../../.cache/containerd/distribution", path)
-}
-
-// onEach runs a test on each release of containerd.
-func onEach(t *testing.T, f func(t *testing.T, r release)) {
-	for _, r := range []release{
-		{name: "distribution", containerd: inDistribution("usr/bin/containerd")},
-		{name: "upstream", containerd: "../../.cache/containerd/upstream-*/containerd", polls: true},
-	} {
-		t.Run(r.name, func(t *testing.T) {
-			r.containerd = file(t, r.containerd)
-			testenv.NoLeaks(t)
-			f(t, r)
-		})
+// tool returns the path of a command from the distribution's packages, whose folders
+// are not everywhere one. runc, ctr and busybox serve each containerd.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	for _, folder := range []string{"usr/bin", "usr/sbin", "bin", "sbin"} {
+		if paths, _ := filepath.Glob(filepath.Join(distribution, folder, name)); len(paths) == 1 {
+			return file(t, paths[0])
+		}
 	}
+	return file(t, filepath.Join(distribution, "bin", name))
 }
 
 // file returns the absolute path of the one file that a pattern leads to.
@@ -43,7 +47,7 @@ func file(t *testing.T, pattern string) string {
 	t.Helper()
 	paths, err := filepath.Glob(pattern)
 	if err == nil && len(paths) != 1 {
-		testenv.Skip(t, "hack/containerd.sh has not run: there is no "+pattern)
+		testenv.Skip(t, "hack/cni-plugins.sh and hack/containerd.sh have not brought everything: no "+pattern)
 	}
 	if err == nil {
 		paths[0], err = filepath.Abs(paths[0])

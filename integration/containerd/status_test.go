@@ -17,20 +17,35 @@ import (
 // From 2.1 on containerd asks the plugins for STATUS whenever the kubelet asks for
 // its own: a node on which no ADD could work is not ready, and says why.
 func TestNodeIsNotReadyWhereSTATUSFails(t *testing.T) {
-	onEach(t, func(t *testing.T, r release) {
+	onEach(t, func(t *testing.T, containerd string) {
 		good, broken := chained(nil, closing()), chained(nil, missing())
-		s := serve(t, r, good)
+		s := serve(t, containerd, good)
 		s.reconfigure(t, broken)
 		ready, why := s.ready(context.Background())
-		switch {
-		case !r.polls && !ready:
+		switch polls := s.polls(t); {
+		case !polls && !ready:
 			t.Errorf("this containerd asks no plugin, but is not ready: %s", why)
-		case r.polls && (ready || !strings.Contains(why, missingObject)):
+		case polls && (ready || !strings.Contains(why, missingObject)):
 			t.Errorf("ready: %t, %q; want no, and %s in the reason", ready, why, missingObject)
 		}
 		s.reconfigure(t, good)
 		s.awaitReady(t)
 	})
+}
+
+// polls tells whether this containerd asks plugins for STATUS.
+func (s *server) polls(t *testing.T) bool {
+	t.Helper()
+	version, err := s.Version(context.Background(), &cri.VersionRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(strings.TrimPrefix(version.RuntimeVersion, "v"), "%d.%d", &major, &minor); err != nil {
+		t.Fatalf("reading the version %q: %v", version.RuntimeVersion, err)
+	}
+	t.Logf("containerd %s", version.RuntimeVersion)
+	return major > 2 || major == 2 && minor >= 1
 }
 
 // ready tells whether containerd has all it needs for pods, and if not, what is
