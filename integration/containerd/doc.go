@@ -32,4 +32,10 @@
 // code Unknown whatever the plugin's code was.
 //
 // A shim is no child of its containerd: it ends with its pod, or with the sandbox.
+//
+// A run that is killed leaves the cgroups of its containers, empty: they are outside
+// of the sandbox.
+//
+// containerd watches its folder of network configurations, but overlooks a file that
+// is moved there from elsewhere.
 package containerd

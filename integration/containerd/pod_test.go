@@ -169,6 +169,7 @@ func (s *server) output(t *testing.T, p *pod, container, command string) string 
 	if err != nil {
 		t.Fatalf("creating a container: %v", err)
 	}
+	s.containers = append(s.containers, created.ContainerId)
 	if _, err := s.StartContainer(ctx, &cri.StartContainerRequest{ContainerId: created.ContainerId}); err != nil {
 		t.Fatalf("starting a container: %v", err)
 	}

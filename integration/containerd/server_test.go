@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -36,6 +37,18 @@ type server struct {
 	cri.RuntimeServiceClient
 	containerd string // path of the binary
 	process    *exec.Cmd
+	containers []string // ids of those that ran in pods
+}
+
+// ids lists the ids of all containers that there were. A pod's id is that of its
+// sandbox container.
+func (s *server) ids(t *testing.T) []string {
+	t.Helper()
+	ids := slices.Clone(s.containers)
+	for _, add := range calls(t, "ADD", "") {
+		ids = append(ids, add.ContainerID)
+	}
+	return ids
 }
 
 // serve starts a containerd whose pods are on the network, and ends it, its pods and
@@ -46,6 +59,9 @@ func serve(t *testing.T, containerd string, n network) *server {
 	s := &server{containerd: containerd}
 	t.Cleanup(func() {
 		tellWhyFailed(t)
+		if left := cgroupsOf(t, s.ids(t)); len(left) > 0 {
+			t.Errorf("cgroups left behind: %v", left)
+		}
 		if err := os.RemoveAll(home); err != nil {
 			t.Error(err)
 		}
