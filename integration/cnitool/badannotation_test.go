@@ -201,7 +201,8 @@ func TestAnnotationBeforeConflist(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			testenv.NoLeaks(t)
 			p := plugintest.WiredPod(t, 0)
-			conf := p.Chained(annotated(tt.annotation, policy, fields{"catalogDir": catalog}), closing(20))
+			// Kernels before 5.13 want a program at the other end of a member that answers.
+			conf := p.Chained(annotated(tt.annotation, policy, fields{"catalogDir": catalog, "peerNapi": "off"}), closing(20))
 			if tt.words != nil {
 				refusal{tt.name, func(*plugintest.Pod) any { return conf }, 102, tt.words}.run(t, p)
 				return

@@ -141,6 +141,7 @@ func TestApplyFromCatalog(t *testing.T) {
 	c, dir := catalogOf(t,
 		entryOf(t, "drop", "runconfig.o", "priority: 7\nproceedOn: [pass, tx]\ntransmits: true\nfunction: silent"))
 	p.Catalog = c
+	p.PeerNapi = chain.PeerNapiOff // kernels before 5.13 want a program at the other end
 
 	p.Programs = []chain.Program{{Name: "count"}, asked(at(5, "drop"))}
 	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, chain.ErrPolicy) {
