@@ -3,6 +3,7 @@
 package containerd
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,7 +29,7 @@ func stopADD(t *testing.T, after time.Duration) <-chan *os.Process {
 		for deadline := time.Now().Add(kubeletPatience); time.Now().Before(deadline); time.Sleep(100 * time.Microsecond) {
 			if plugin := runningADD(binary); plugin != nil {
 				time.Sleep(after)
-				if plugin.Signal(unix.SIGSTOP) == nil {
+				if plugin.Signal(unix.SIGSTOP) == nil && standsStill(plugin) {
 					stopped <- plugin
 				}
 				return
@@ -36,6 +37,25 @@ func stopADD(t *testing.T, after time.Duration) <-chan *os.Process {
 		}
 	}()
 	return stopped
+}
+
+// standsStill waits until the signal has reached the process, and tells whether that
+// was before its end.
+func standsStill(p *os.Process) bool {
+	for ; ; time.Sleep(100 * time.Microsecond) {
+		content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid))
+		if err != nil {
+			return false
+		}
+		// The state follows the name, which is in brackets; proc_pid_stat(5).
+		_, state, _ := strings.Cut(string(content), ") ")
+		switch state[0] {
+		case 'T':
+			return true
+		case 'Z', 'X':
+			return false
+		}
+	}
 }
 
 // runningADD finds an ADD of the plugin among the processes.
