@@ -92,6 +92,15 @@ func firstPlugins() []string {
 	return []string{"bridge", "ptp"}
 }
 
+// someFamilies are the families of addresses, or one of them where tests are to be
+// short; [TestLife] has them all.
+func someFamilies() []family {
+	if testing.Short() {
+		return families[:1]
+	}
+	return families
+}
+
 func timed(f func()) time.Duration {
 	start := time.Now()
 	f()

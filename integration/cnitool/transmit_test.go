@@ -28,7 +28,7 @@ func TestAnswersByXDP(t *testing.T) {
 		{"both", []string{"pod", "host"}, map[string]bool{"pod": true, "host": true}},
 	}
 	for _, first := range firstPlugins() {
-		for _, f := range families {
+		for _, f := range someFamilies() {
 			for _, tt := range tests {
 				t.Run(first+"/"+f.name+"/"+tt.name, func(t *testing.T) {
 					polling := netdev.HaveGROPolling()
