@@ -18,6 +18,8 @@ type AttachOptions struct {
 	Program *ebpf.Program
 	Mode    chain.Mode
 	Frags   bool // the program is loaded with BPF_F_XDP_HAS_FRAGS; errors advise by it
+	// KeepNative has auto not take generic for native where it is the MTU that is too large.
+	KeepNative bool
 }
 
 // Placed says how a program came to sit on its interface.
@@ -37,7 +39,7 @@ func (i *Interface) place(o AttachOptions, attach func(chain.Mode) error) (Place
 	if refused == nil {
 		return Placed{Mode: mode}, nil
 	}
-	if o.Mode != chain.ModeAuto || !errors.Is(refused, ErrUnsupported) {
+	if o.Mode != chain.ModeAuto || !errors.Is(refused, ErrUnsupported) || o.KeepNative && errors.As(refused, new(*MTUError)) {
 		return Placed{}, refused
 	}
 	if err := i.explain(attach(chain.ModeGeneric), chain.ModeGeneric, o.Frags); err != nil {

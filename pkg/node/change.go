@@ -83,7 +83,13 @@ func (t *tenure) changeTo(ctx context.Context, p plan, c choice, given *givenMap
 	if err := given.fill(); err != nil {
 		return err
 	}
+	if t.keepNative, err = keepsNative(ctx, c, &p, built); err != nil {
+		return err
+	}
 	if err := t.install(ctx, built, next, found); err != nil {
+		if t.keepNative && errors.As(err, new(*netdev.MTUError)) {
+			err = fmt.Errorf("%w: what the pod's annotation names would have the network's own programs run in generic mode: %w", chain.ErrPolicy, err)
+		}
 		return err
 	}
 	given.keep()

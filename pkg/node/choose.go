@@ -53,7 +53,7 @@ func (n *Node) fallBack(ctx context.Context, asked record.Requested, members []w
 	if !errors.Is(reason, dispatcher.ErrNotLinkable) || asked.Dispatcher != chain.DispatcherAuto {
 		return choice{}, reason
 	}
-	if err := keepsLink(ctx, asked, members, reason); err != nil {
+	if err := keepsDispatcher(ctx, members, reason); err != nil {
 		return choice{}, err
 	}
 	if asked.Attach == chain.AttachLink {

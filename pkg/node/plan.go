@@ -31,7 +31,7 @@ func sortMembers(list []record.Member) []record.Member {
 }
 
 // planWith is the chain that runs, with the members of the attachment's owner
-// replaced. Other owners' members are of no pod's asking, as far as it is known.
+// replaced.
 func (t *tenure) planWith(a *Attachment, want []wanted) (plan, error) {
 	owner := a.owner()
 	p, err := t.planWithout(owner)

@@ -9,11 +9,12 @@ import (
 	"maps"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/xdp-chain/xdp-chain/pkg/catalog"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
-	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
 // A program with a band comes from a pod's annotation. What the annotation itself says
@@ -56,7 +57,13 @@ func checkOrder(members []wanted) error {
 			continue
 		}
 		for _, own := range members {
-			if own.asked || chain.Compare(asked.Member.Member, own.Member.Member) > 0 {
+			if own.asked {
+				continue
+			}
+			if own.Name == asked.Name { // of another network's, or of the command line's
+				return fmt.Errorf("%w: program %q, which the pod's annotation names, is in the chain already; a pod cannot change it", chain.ErrPolicy, asked.Name)
+			}
+			if chain.Compare(asked.Member.Member, own.Member.Member) > 0 {
 				continue
 			}
 			fault := ""
@@ -75,24 +82,37 @@ func checkOrder(members []wanted) error {
 	return nil
 }
 
-// keepsLink returns nil unless it is on account of what a pod asked for that the
+// keepsDispatcher returns nil unless it is on account of what a pod asked for that the
 // network's own members would have to go into libxdp's dispatcher: that is attached by
-// netlink, and root in the pod could take it off, which a link does not let happen. The
-// reason is why the members cannot be linked.
-func keepsLink(ctx context.Context, requested record.Requested, members []wanted, reason error) error {
-	if requested.Attach == chain.AttachNetlink {
-		return nil
-	}
+// netlink, so that root in the pod could take it off, which a link does not let happen,
+// and it counts nothing. The reason is why the members cannot be linked.
+func keepsDispatcher(ctx context.Context, members []wanted, reason error) error {
 	own := slices.DeleteFunc(slices.Clone(members), func(w wanted) bool { return w.asked })
 	if len(own) == 0 || len(own) == len(members) {
 		return nil
 	}
-	switch err := tryWith(ctx, chooseLinked(""), own, dispatcher.Options{}); {
+	switch _, err := tryWith(ctx, chooseLinked(""), own, dispatcher.Options{}); {
 	case errors.Is(err, dispatcher.ErrNotLinkable):
-		return nil // they have no link to lose
+		return nil // they have nothing to lose
 	case err != nil:
 		return err
 	}
-	return fmt.Errorf(`%w: what the pod's annotation names cannot be linked with the network's own programs, and dispatcher libxdp would hold them by netlink, which root in the pod can undo: %w; give the network dispatcher "libxdp" or attach "netlink" if that may be`,
+	return fmt.Errorf(`%w: what the pod's annotation names cannot be linked with the network's own programs, and dispatcher libxdp counts nothing and is held by netlink, which root in the pod can undo: %w; give the network dispatcher "libxdp" if that may be`,
 		chain.ErrPolicy, reason)
+}
+
+// keepsNative tells whether a chain may not go from native mode to generic for the sake of
+// the MTU: where the network's own members take packets of several buffers, that would be
+// the doing of what the pod asked for, and what tc has redirected goes past a generic
+// program (netif_receive_generic_xdp in the kernel's net/core/dev.c).
+func keepsNative(ctx context.Context, c choice, p *plan, built *dispatcher.Built) (bool, error) {
+	own := slices.DeleteFunc(slices.Clone(p.members), func(w wanted) bool { return w.asked })
+	oneBuffer := func(w wanted) bool {
+		return w.program.Spec.Programs[w.Function].Flags&unix.BPF_F_XDP_HAS_FRAGS == 0
+	}
+	if p.requested.Mode != chain.ModeAuto || built.Frags || len(own) == 0 || len(own) == len(p.members) || slices.ContainsFunc(own, oneBuffer) {
+		return false, nil
+	}
+	// The kernel may know of no such packets; then it is not the pod's doing either.
+	return tryWith(ctx, c, own, dispatcher.Options{})
 }

@@ -189,9 +189,64 @@ func TestPolicyAmongNetworks(t *testing.T) {
 	p.remove(t, n)
 }
 
+// It does not matter who comes first: what one network's pods have asked for stands before
+// no program of the other's either, and a clash of names is no fault of the configuration's.
+func TestPolicyAmongNetworksTheOtherWayRound(t *testing.T) {
+	testenv.NoLeaks(t)
+	n, p := Default(), newPod(t, 0)
+	c, _ := catalogOf(t, "name: pass\nproceedOn: []\n")
+	p.Catalog = c
+	p.apply(t, n, asked(at(10, "pass")))
+	other := *p
+	other.Network, other.Catalog = "other", nil
+	for _, want := range [][]chain.Program{{at(20, "acl")}, {at(5, "pass")}} {
+		other.Programs = want
+		if err := n.Apply(t.Context(), other.Attachment); !errors.Is(err, chain.ErrPolicy) || !strings.Contains(err.Error(), `"pass"`) {
+			t.Errorf("%s: got %v, want an ErrPolicy", want[0].Name, err)
+		}
+	}
+	other.apply(t, n, at(5, "acl"))
+	other.remove(t, n)
+	p.remove(t, n)
+}
+
+// A pod's choice does not take the network's programs out of native mode: where the MTU is
+// too large for one without frags, it is refused, and a network's own may take it.
+func TestAnnotationKeepsNative(t *testing.T) {
+	testenv.NeedKernel(t, testenv.HaveFrags())
+	testenv.NoLeaks(t)
+	n, p := Default(), newPod(t, 9000)
+	c, _ := catalogOf(t, entryOf(t, "noticer", "globals.o", "function: globals"))
+	p.Catalog = c
+	noticer := at(110, "noticer")
+
+	p.Programs = []chain.Program{at(20, "drop"), asked(noticer)}
+	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, chain.ErrPolicy) || !strings.Contains(err.Error(), "generic") {
+		t.Errorf("got %v, want an ErrPolicy that says why", err)
+	}
+	if p.chain(t, n, chain.PodSide) != nil {
+		t.Error("a chain is left")
+	}
+	for _, tt := range []struct {
+		wants []chain.Program
+		mode  chain.Mode
+	}{
+		{[]chain.Program{at(20, "drop"), asked(at(110, "count"))}, chain.ModeNative},
+		{[]chain.Program{at(20, "drop"), noticer}, chain.ModeGeneric},
+		{[]chain.Program{noticer, asked(at(120, "count"))}, chain.ModeGeneric},
+		{[]chain.Program{asked(noticer)}, chain.ModeGeneric},
+	} {
+		p.apply(t, n, tt.wants...)
+		if got := p.attached(t, chain.PodSide).Mode; got != tt.mode {
+			t.Errorf("%v: mode %s, want %s", tt.wants, got, tt.mode)
+		}
+		p.remove(t, n)
+	}
+}
+
 // A pod's choice does not take the network's programs off the link that holds them
-// against root in the pod. Where they have none it may go with them.
-func TestAnnotationKeepsTheLink(t *testing.T) {
+// against root in the pod, nor their counters. Where they have none it may go with them.
+func TestAnnotationKeepsTheDispatcher(t *testing.T) {
 	testenv.NoLeaks(t)
 	n := Default()
 	unlicensed := func(name string) chain.Program {
@@ -208,7 +263,7 @@ func TestAnnotationKeepsTheLink(t *testing.T) {
 		{"takes it off the other way round", chain.AttachAuto, []chain.Program{unlicensed("own"), asked(at(100, "count"))}, true},
 		{"would take it off", chain.AttachLink, []chain.Program{{Name: "count"}, asked(at(100, "unlicensed"))}, true},
 		{"of the same licence", chain.AttachAuto, []chain.Program{unlicensed("own"), asked(at(100, "unlicensed"))}, false},
-		{"no link wanted", chain.AttachNetlink, []chain.Program{{Name: "count"}, asked(at(100, "unlicensed"))}, false},
+		{"takes its counters", chain.AttachNetlink, []chain.Program{{Name: "count"}, asked(at(100, "unlicensed"))}, true},
 		{"none to be had", chain.AttachAuto, []chain.Program{{Name: "count"}, unlicensed("own"), asked(at(100, "pass"))}, false},
 		{"alone", chain.AttachAuto, []chain.Program{asked(at(100, "count")), asked(at(100, "unlicensed"))}, false},
 	}

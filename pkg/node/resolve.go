@@ -96,7 +96,7 @@ func (w *wanted) settle(p *chain.Program, from *provenance, owner record.Owner, 
 	}
 	w.Member = record.Member{
 		Member: p.Settle(w.program.Function, from.defaults(), w.program.RunConfig),
-		Owner:  owner, Object: from.object.Digest, Origin: from.origin(), Transmits: from.entry.Transmits,
+		Owner:  owner, Object: from.object.Digest, Origin: from.origin(), Transmits: from.entry.Transmits, Asked: w.asked,
 	}
 	if w.Globals, err = expandGlobals(p.Globals, pod); err != nil {
 		return err
@@ -117,7 +117,7 @@ func (n *Node) rebuild(m record.Member) (wanted, error) {
 	if err != nil {
 		return wanted{}, fmt.Errorf("program %q: %w", m.Name, err)
 	}
-	w := wanted{Member: m, program: program, object: obj, rebuilt: true}
+	w := wanted{Member: m, program: program, object: obj, asked: m.Asked, rebuilt: true}
 	return w, w.configure()
 }
 

@@ -83,35 +83,38 @@ func (n *Node) tryBuild(ctx context.Context, asked record.Requested, list []want
 	if err != nil {
 		return err
 	}
-	err = tryWith(ctx, c, list, opts)
+	_, err = tryWith(ctx, c, list, opts)
 	if err == nil {
 		return nil
 	}
 	if c, err = n.fallBack(ctx, asked, list, err); err != nil {
 		return err
 	}
-	return c.blame(tryWith(ctx, c, list, opts))
+	_, err = tryWith(ctx, c, list, opts)
+	return c.blame(err)
 }
 
-// tryWith builds a chain with one dispatcher, and lets it go.
-func tryWith(ctx context.Context, c choice, list []wanted, opts dispatcher.Options) error {
+// tryWith builds a chain with one dispatcher, and lets it go. It tells whether the chain
+// takes packets of several buffers.
+func tryWith(ctx context.Context, c choice, list []wanted, opts dispatcher.Options) (frags bool, err error) {
 	members := make([]dispatcher.Member, 0, len(list))
 	for _, w := range list {
 		pinned, err := pinnedMaps(&w)
 		if err != nil {
-			return fmt.Errorf("program %q: %w", w.Name, err)
+			return false, fmt.Errorf("program %q: %w", w.Name, err)
 		}
 		defer closeMaps(pinned)
 		members = append(members, dispatcher.Member{Member: w.Member.Member, Spec: w.program.Spec, Maps: pinned})
 	}
 	if err := checkCount(&plan{members: list}, c, nil); err != nil {
-		return err
+		return false, err
 	}
 	built, err := c.Build(ctx, members, opts)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return built.Close()
+	frags = built.Frags
+	return frags, built.Close()
 }
 
 // pinnedMaps opens the maps of a member that somebody else has to have pinned.

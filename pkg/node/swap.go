@@ -82,7 +82,7 @@ func (t *tenure) runningNetlink() (*ebpf.Program, error) {
 // netlink attachment is found by the pending program's id; a link that is not
 // pinned yet goes with the process.
 func (t *tenure) attach(built *dispatcher.Built, next *record.State) error {
-	o := netdev.AttachOptions{Program: built.Program, Mode: next.Requested.Mode, Frags: built.Frags}
+	o := netdev.AttachOptions{Program: built.Program, Mode: next.Requested.Mode, Frags: built.Frags, KeepNative: t.keepNative}
 	if next.Attach == chain.AttachNetlink {
 		placed, err := t.iface.AttachNetlink(o)
 		next.Mode, next.ModeWhy = placed.Mode, placed.Why

@@ -33,6 +33,9 @@ type tenure struct {
 	// pod is the path of the network namespace of the attachment's pod; empty where none
 	// is at hand.
 	pod string
+	// keepNative says that a change may not take generic mode for the MTU's sake: see
+	// keepsNative.
+	keepNative bool
 	// libxdp is libxdp's lock on the chain's tree while a change is made again that
 	// its tools came in between of; otherwise nil.
 	libxdp *pin.LibxdpLocked

@@ -122,6 +122,8 @@ type Member struct {
 	// Transmits says that it sends packets back out of the interface, by XDP_TX or
 	// XDP_REDIRECT, as its catalog entry tells.
 	Transmits bool `json:"transmits,omitempty"`
+	// Asked says that a pod's annotation asks for it, and no configuration.
+	Asked bool `json:"asked,omitempty"`
 	// ProgramID is the kernel's id of the member's extension program in a libxdp
 	// dispatcher. It stays the same in every dispatcher that the program is attached
 	// to again. A member of a linked chain is no program of its own: 0.
