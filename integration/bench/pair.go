@@ -126,8 +126,8 @@ func (p *pair) check() error {
 	return nil
 }
 
-// onlyChain is the members of the one chain there is, but for whose they are, in
-// JSON.
+// onlyChain is the members of the one chain there is, but for whose they are and who
+// asked for them, in JSON.
 func onlyChain() (string, error) {
 	records := node.Default().Records
 	keys, err := records.Keys()
@@ -145,7 +145,7 @@ func onlyChain() (string, error) {
 		return "", fmt.Errorf("chain %s has not five members", rec.Key)
 	}
 	for i := range rec.State.Members {
-		rec.State.Members[i].Owner = record.Owner{}
+		rec.State.Members[i].Owner, rec.State.Members[i].Asked = record.Owner{}, false
 	}
 	text, err := json.Marshal(rec.State.Members)
 	return string(text), err
