@@ -29,7 +29,7 @@
 // commands of a script (package script) one after another and tells how they ended. It
 // has no disk and no network card; when it is over, nothing is left of it.
 //
-// A kernel's suites are parted among two guests, and one guest more runs at a time than
+// A kernel's suites are parted among two guests, and two guests more run at a time than
 // this machine has processors. Each has two of its own, which take turns in one thread
 // of QEMU, for a tenth of a second or until one is idle.
 //

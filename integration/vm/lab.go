@@ -45,9 +45,11 @@ type guest struct {
 	suites              []suite
 }
 
-// run does what the command line asks for in each of the kernels, in one guest more at a
-// time than this machine has processors: a guest is one thread, and waits now and then.
-// Its status is that of the first kernel in which something failed.
+// guestsWaiting is how many guests more run at a time than this machine has processors: a
+// guest is one thread, and waits a third of its time.
+const guestsWaiting = 2
+
+// run does what the command line asks for in each of the kernels, in several guests. Its status is that of the first kernel in which something failed.
 func (l *lab) run(ctx context.Context, o options) (status int, err error) {
 	if l.dir, err = os.MkdirTemp(l.cache, "run-"); err != nil {
 		return 1, err
@@ -61,7 +63,7 @@ func (l *lab) run(ctx context.Context, o options) (status int, err error) {
 	}
 	statuses, errs := make([]int, len(guests)), make([]error, len(guests))
 	var all sync.WaitGroup
-	slots := make(chan struct{}, runtime.NumCPU()+1)
+	slots := make(chan struct{}, runtime.NumCPU()+guestsWaiting)
 	for i, g := range guests {
 		slots <- struct{}{}
 		all.Go(func() {
@@ -109,8 +111,9 @@ func (l *lab) prepare(ctx context.Context, o options) ([]guest, error) {
 	}
 	suites, err := l.buildSuites(ctx, o.packages)
 	var all []guest
-	for _, g := range guests {
-		for _, g.suites = range shares(suites) {
+	for _, share := range shares(suites) {
+		for _, g := range guests {
+			g.suites = share
 			all = append(all, g)
 		}
 	}
