@@ -49,7 +49,8 @@ type guest struct {
 // guest is one thread, and waits a third of its time.
 const guestsWaiting = 2
 
-// run does what the command line asks for in each of the kernels, in several guests. Its status is that of the first kernel in which something failed.
+// run does what the command line asks for in each of the kernels, in several guests. Its
+// status is that of the first kernel in which something failed.
 func (l *lab) run(ctx context.Context, o options) (status int, err error) {
 	if l.dir, err = os.MkdirTemp(l.cache, "run-"); err != nil {
 		return 1, err
