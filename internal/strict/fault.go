@@ -27,12 +27,13 @@ func Field(path, key, text string) Fault {
 	return Fault{Path: join(path, key), Text: text}
 }
 
-// String returns "path: text".
+// String returns "path: text", and of a path that is very long the beginning.
 func (f Fault) String() string {
 	if f.Path == "" {
 		return f.Text
 	}
-	return f.Path + ": " + f.Text
+	path, more := cut(f.Path, longestPath)
+	return path + more + ": " + f.Text
 }
 
 // Below returns the fault as one of a document in which this one stands at path.

@@ -9,13 +9,17 @@ import (
 	"unicode/utf8"
 )
 
-// longest is how much of a text stands in a message, in bytes.
-const longest = 40
+const (
+	// longest is how much of a text stands in a message, in bytes.
+	longest = 40
+	// longestPath is how much of a path does: values lie in each other under long names.
+	longestPath = 200
+)
 
 // Shown returns the beginning of a JSON value as a message can have it: in ASCII, in
 // which letters that look alike do not.
 func Shown(value []byte) string {
-	text, more := cut(string(value))
+	text, more := cut(string(value), longest)
 	var b strings.Builder
 	for _, r := range text {
 		switch {
@@ -32,17 +36,17 @@ func Shown(value []byte) string {
 
 // Quoted returns the beginning of a text in quotes, as %+q prints it.
 func Quoted(text string) string {
-	text, more := cut(text)
+	text, more := cut(text, longest)
 	return strconv.QuoteToASCII(text) + more
 }
 
-// cut returns the beginning of a text, of whole characters, and an ellipsis if there
-// is more.
-func cut(text string) (beginning, more string) {
-	if len(text) <= longest {
+// cut returns the beginning of a text, at most limit bytes of whole characters, and an
+// ellipsis if there is more.
+func cut(text string, limit int) (beginning, more string) {
+	if len(text) <= limit {
 		return text, ""
 	}
-	return strings.ToValidUTF8(text[:longest], ""), "…"
+	return strings.ToValidUTF8(text[:limit], ""), "…"
 }
 
 // join returns the path of a field. A name that is not of the plain kind is quoted.

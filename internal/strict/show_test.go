@@ -46,6 +46,10 @@ func TestFaultsPrint(t *testing.T) {
 	if got, want := faults.Error(), "a.b: wrong\nworse\na[0].c: no\n[\"d\\n\"]: no"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+	long := Fault{Path: strings.Repeat("a", longestPath+1), Text: "no"}
+	if got, want := long.String(), strings.Repeat("a", longestPath)+"…: no"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 	if err := (Faults{}).Err(); err != nil {
 		t.Errorf("no fault is the error %v", err)
 	}

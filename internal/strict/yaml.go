@@ -80,6 +80,10 @@ func syntaxFault(text []byte, err error) Fault {
 			}
 		}
 	}
+	if strings.HasPrefix(message, "unknown anchor ") {
+		// The parser quotes the whole of it.
+		return Fault{Line: line, Text: "an alias of no anchor, and aliases are not taken; write the value out"}
+	}
 	last := bytes.Count(bytes.TrimRight(text, "\n"), []byte("\n")) + 1
 	return Fault{Line: min(line, last), Text: "not YAML: " + message}
 }

@@ -38,6 +38,7 @@ func readFile(path string) *file {
 	text, err := trusted.ReadFile(path, maxFileSize)
 	if err != nil {
 		f.err = fmt.Errorf("%w: %s: %w", ErrBroken, path, err)
+		text = peek(path)
 	} else if f.entry, err = decode(text, path); err != nil {
 		f.err = brokenLines(path, err)
 	}

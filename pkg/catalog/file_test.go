@@ -23,7 +23,7 @@ func TestTextAtFault(t *testing.T) {
 		{"half written JSON", "{\n  \"name\": \"acl\",\n  \"object\": \"/op", "not YAML: found unexpected end of stream"},
 		{"binary", "\x7fELF\x02\x01\x01\x00", ":1: not YAML: control characters"},
 		{"not UTF-8", "name: acl\n# \xff", ":1: the text is not UTF-8"},
-		{"two documents", "name: acl\n---\nname: count\n", ":2: a second document begins"},
+		{"two documents", "name: acl\n---\nname: drop\n", ":2: a second document begins"},
 		{"a list", "- name: acl\n", `:1: the entry: want an object, got [{"name":"acl"}]`},
 		{"a word", "acl", `:1: the entry: want an object, got "acl"`},
 		{"alias", "name: &x acl\nfunction: *x\n", ":1: name: anchors (&x) are not taken"},

@@ -4,9 +4,14 @@ package catalog
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 func TestMeant(t *testing.T) {
@@ -20,20 +25,97 @@ func TestMeant(t *testing.T) {
 		{"rate-limit.yaml", "", []string{"rate-limit"}},
 		{"-x.yaml", "", []string{"-x", "x"}},
 		{"a.yaml", "name: b\npriority: high\n", []string{"a", "b"}},
-		{"a.yaml", "{\"name\": \"b\", \"name\": \"c\"}", []string{"a", "b"}},
+		{"a.yaml", "{\"name\": \"b\", \"name\": \"c\"}", []string{"a", "b", "c"}},
 		{"a.yaml", "{\n\t\"priority\": 1,\n\t\"name\": \"b\",\n\t\"obj", []string{"a", "b"}},
 		{"a.yaml", "{\"name\":\"b\"", []string{"a", "b"}},
-		{"a.yaml", "# name: c\nname: 'b' # really\nx: [\nname: d\n", []string{"a", "b"}},
+		{"a.yaml", "# name: c\nname: 'b' # really\nx: [\nname: d\n", []string{"a", "b", "c", "d"}},
 		{"a.yaml", "  name : b\r\nx: [", []string{"a", "b"}},
 		{"a.yaml", "Name: b\npriority: high\n", []string{"a", "b"}},
-		{"a.yaml", "name: [b]\n", []string{"a"}},
+		{"a.yaml", "name: [b]\n", []string{"a", "b"}},
 		{"a.yaml", "filename: b\nx: [", []string{"a"}},
 		{"a.yaml", "name:\nx: [", []string{"a"}},
 		{"a.yaml", "name: a\nx: [", []string{"a"}},
 		{"a.yaml", "\xff\xfe\nname: b\n", []string{"a", "b"}},
+		{"a.yaml", "name: b\n---\nname: c\n", []string{"a", "b", "c"}},
+		{"a.yaml", `{"object": "/o", "priority": 1, "priority": 2, "name": "b"}`, []string{"a", "b"}},
+		{"a.yaml", `{"object": "/o", "priority": 1, "n\u0061me": "b", "x": 1}`, []string{"a", "b"}},
+		{"a.yaml", "globals:\n  name: b\nname: c\npriority: 1\npriority: 2\n", []string{"a", "b", "c"}},
+		{"a.yaml", "program:\n  name: b\n", []string{"a", "b"}},
+		{"a.yaml", "- name: b\n- object: /o\n  name: c\n", []string{"a", "b", "c"}},
+		{"a.yaml", "name:\n- b\nx: [", []string{"a", "b"}},
+		{"a.yaml", "name: &n b\nobject: /o\n", []string{"a", "b"}},
+		{"a.yaml", "name: &n b\nobject: *x\n", []string{"a", "b"}},
+		{"a.yaml", "function: &n b\nname: *n\n", []string{"a", "b"}},
+		{"a.yaml", "name: !!str b\n", []string{"a", "b"}},
+		{"a.yaml", "name: !!str b\nobject: *x\n", []string{"a", "b"}},
+		{"a.yaml", "name: >-\n  b\nobject: *x\n", []string{"a", "b"}},
+		{"a.yaml", "name: # why\n  b\n", []string{"a", "b", "why"}},
+		{"a.yaml", "name:\n  b\nobject: *x\n", []string{"a", "b"}},
+		{"a.yaml", "? name\n: b\nobject: *x\n", []string{"a", "b"}},
+		{"a.yaml", "\ufeffname: b\nobject: *x\n", []string{"a", "b"}},
+		{"a.yaml", "\xff\xfen\x00a\x00m\x00e\x00:\x00 \x00b\x00", []string{"a", "b"}},
+		{"a.yaml", "\xff\xfen\x00a\x00m\x00e\x00:\x00 \x00b\x00\n", []string{"a"}},
+		{"a.yaml", "name: \"b \"\n", []string{"a", "b"}},
+		{"a.yaml", "name: Rate_Limit\n", []string{"a", "rate-limit"}},
+		{"a.yaml", "name:\nname: rename-name\nx: [", []string{"a", "rename-name"}},
+		{"a.yaml", "object: /o\nna", []string{"a"}},
 	} {
 		if diff := cmp.Diff(tt.want, meant("/etc/"+tt.file, []byte(tt.text))); diff != "" {
 			t.Errorf("%s, %q (-want +got):\n%s", tt.file, tt.text, diff)
+		}
+	}
+}
+
+// An override that somebody else can write to, or that is too long, is none, and what it
+// overrides does not come back.
+func TestRefusedFileKeepsItsName(t *testing.T) {
+	for name, spoil := range map[string]func(path string) error{
+		"of a user":  func(path string) error { return os.Chown(path, 65534, 0) },
+		"of a group": func(path string) error { return os.Chmod(path, 0o664) },
+		"too long":   func(path string) error { return os.Truncate(path, maxFileSize+1) },
+	} {
+		dir := folder(t, map[string]string{"site.yaml": "name: acl\nobject: /o\n"})
+		if err := spoil(filepath.Join(dir, "site.yaml")); err != nil {
+			t.Fatal(err)
+		}
+		c := open(t, dir)
+		if _, err := c.Entry("acl"); !errors.Is(err, ErrBroken) {
+			t.Errorf("%s: %v", name, err)
+		}
+		entry(t, c, "count")
+	}
+}
+
+// A file that may not be used is looked at for names all the same, and what is no
+// regular file is not waited for.
+func TestPeek(t *testing.T) {
+	dir := folder(t, map[string]string{"short": "name: b\n", "long": "name: b\n" + strings.Repeat("#", maxFileSize)})
+	fifo := filepath.Join(dir, "fifo")
+	if err := unix.Mkfifo(fifo, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{
+		filepath.Join(dir, "short"): 8,
+		filepath.Join(dir, "long"):  maxFileSize,
+		filepath.Join(dir, "none"):  0,
+		fifo:                        0,
+		dir:                         0,
+		"/dev/zero":                 0,
+	} {
+		if got := len(peek(path)); got != want {
+			t.Errorf("%s: %d bytes, want %d", path, got, want)
+		}
+	}
+}
+
+// What a file may be meant for is found in time that grows with its size alone.
+func TestMeantIsLinear(t *testing.T) {
+	for _, part := range []string{"name: &", "name:&", "name", "name:", "name: ", "[", "- ", "--- name: b\n", "name: &a [*a, ", "name\"' "} {
+		text := []byte(strings.Repeat(part, maxFileSize/len(part)))
+		began := time.Now()
+		meant("/a.yaml", text)
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("%q many times: %v", part, took)
 		}
 	}
 }

@@ -171,6 +171,8 @@ func TestProgramsRefused(t *testing.T) {
 		{"not YAML", "[rate", "not YAML: did not find expected ',' or ']'"},
 		{"not YAML in lines", "- rate\n- {name: log\n- plain\n", "line 2: not YAML: "},
 		{"not UTF-8", "rate\xff", "the text is not UTF-8"},
+		{"a long alias", "[*" + strings.Repeat("a", 16000) + "]", "an alias of no anchor, and aliases are not taken; write the value out"},
+		{"long paths", strings.Repeat("{"+strings.Repeat("k", 80)+": ", 14) + "{a: 1, a: 2}" + strings.Repeat("}", 14), strings.Repeat("k", 80) + "." + strings.Repeat("k", 80) + "." + strings.Repeat("k", 38) + "…: the field is there twice"},
 		{"NUL", "rate\x00", "not YAML: control characters are not allowed"},
 		{"a mapping", "name: rate", `want names with commas between them, or a list, got {"name":"rate"}`},
 		{"a number", "7", "want names with commas between them, or a list, got 7"},
