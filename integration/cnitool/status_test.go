@@ -82,10 +82,12 @@ func TestBPFFSIsMounted(t *testing.T) {
 	testenv.NoLeaks(t)
 	p := plugintest.WiredPod(t, 0)
 	conf := p.Chained(nil, fields{"name": "count"})
+	// The machine may have some, which lie below the sandbox's own /sys.
+	want := mountsAt(t, bpffs)
 	unmountBPFFS(t)
 	p.Must(t, "ADD", conf)
-	if got := mountsAt(t, bpffs); got != 1 {
-		t.Errorf("%d mounts of bpffs, want 1", got)
+	if got := mountsAt(t, bpffs); got != want {
+		t.Errorf("%d mounts at %s, want %d", got, bpffs, want)
 	}
 	p.Must(t, "CHECK", conf)
 	p.Must(t, "DEL", conf)
