@@ -9,8 +9,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/cilium/ebpf"
-
 	x "github.com/xdp-chain/xdp-chain/bpf/internal/xdptest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
@@ -289,14 +287,4 @@ func BenchmarkACL(b *testing.B) {
 	}
 }
 
-// BenchmarkLoad is what the program costs each start of a pod.
-func BenchmarkLoad(b *testing.B) {
-	spec := x.Spec(b, "acl")
-	for b.Loop() {
-		coll, err := ebpf.NewCollection(spec)
-		if err != nil {
-			b.Fatal(err)
-		}
-		coll.Close()
-	}
-}
+func BenchmarkLoad(b *testing.B) { x.BenchmarkLoad(b, x.Spec(b, "acl")) }

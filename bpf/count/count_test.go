@@ -186,14 +186,4 @@ func BenchmarkCount(b *testing.B) {
 	}
 }
 
-// BenchmarkLoad is what the program costs each start of a pod.
-func BenchmarkLoad(b *testing.B) {
-	spec := x.Spec(b, "count")
-	for b.Loop() {
-		coll, err := ebpf.NewCollection(spec)
-		if err != nil {
-			b.Fatal(err)
-		}
-		coll.Close()
-	}
-}
+func BenchmarkLoad(b *testing.B) { x.BenchmarkLoad(b, x.Spec(b, "count")) }

@@ -5,8 +5,6 @@ package flowstats_test
 import (
 	"testing"
 
-	"github.com/cilium/ebpf"
-
 	x "github.com/xdp-chain/xdp-chain/bpf/internal/xdptest"
 )
 
@@ -23,14 +21,4 @@ func BenchmarkFlowStats(b *testing.B) {
 	}
 }
 
-// BenchmarkLoad is what the program costs each start of a pod.
-func BenchmarkLoad(b *testing.B) {
-	spec := x.Spec(b, "flow-stats")
-	for b.Loop() {
-		coll, err := ebpf.NewCollection(spec)
-		if err != nil {
-			b.Fatal(err)
-		}
-		coll.Close()
-	}
-}
+func BenchmarkLoad(b *testing.B) { x.BenchmarkLoad(b, x.Spec(b, "flow-stats")) }

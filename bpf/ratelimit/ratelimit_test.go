@@ -198,14 +198,4 @@ func BenchmarkRatelimit(b *testing.B) {
 	}
 }
 
-// BenchmarkLoad is what the program costs each start of a pod.
-func BenchmarkLoad(b *testing.B) {
-	s := spec(b, nil)
-	for b.Loop() {
-		coll, err := ebpf.NewCollection(s)
-		if err != nil {
-			b.Fatal(err)
-		}
-		coll.Close()
-	}
-}
+func BenchmarkLoad(b *testing.B) { x.BenchmarkLoad(b, spec(b, nil)) }

@@ -87,3 +87,16 @@ func Benchmark(b *testing.B, p *ebpf.Program, frame []byte) {
 	}
 	b.ReportMetric(float64(duration.Nanoseconds()), "ns/packet")
 }
+
+// BenchmarkLoad is what an object costs each start of a pod that has it in its chain:
+// loading it, maps and programs, and letting it go.
+func BenchmarkLoad(b *testing.B, spec *ebpf.CollectionSpec) {
+	b.Helper()
+	for b.Loop() {
+		coll, err := ebpf.NewCollection(spec)
+		if err != nil {
+			b.Fatal(err)
+		}
+		coll.Close()
+	}
+}
