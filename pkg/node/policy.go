@@ -82,13 +82,25 @@ func checkOrder(members []wanted) error {
 	return nil
 }
 
+// byWish parts a network's own members from those that the pod asked for.
+func byWish(members []wanted) (own, asked []wanted) {
+	for _, m := range members {
+		if m.asked {
+			asked = append(asked, m)
+		} else {
+			own = append(own, m)
+		}
+	}
+	return own, asked
+}
+
 // keepsDispatcher returns nil unless it is on account of what a pod asked for that the
 // network's own members would have to go into libxdp's dispatcher: that is attached by
 // netlink, so that root in the pod could take it off, which a link does not let happen,
 // and it counts nothing. The reason is why the members cannot be linked.
 func keepsDispatcher(ctx context.Context, members []wanted, reason error) error {
-	own := slices.DeleteFunc(slices.Clone(members), func(w wanted) bool { return w.asked })
-	if len(own) == 0 || len(own) == len(members) {
+	own, asked := byWish(members)
+	if len(own) == 0 || len(asked) == 0 {
 		return nil
 	}
 	switch _, err := tryWith(ctx, chooseLinked(""), own, dispatcher.Options{}); {
@@ -106,11 +118,14 @@ func keepsDispatcher(ctx context.Context, members []wanted, reason error) error 
 // the doing of what the pod asked for, and what tc has redirected goes past a generic
 // program (netif_receive_generic_xdp in the kernel's net/core/dev.c).
 func keepsNative(ctx context.Context, c choice, p *plan, built *dispatcher.Built) (bool, error) {
-	own := slices.DeleteFunc(slices.Clone(p.members), func(w wanted) bool { return w.asked })
+	if p.requested.Mode != chain.ModeAuto || built.Frags {
+		return false, nil
+	}
 	oneBuffer := func(w wanted) bool {
 		return w.program.Spec.Programs[w.Function].Flags&unix.BPF_F_XDP_HAS_FRAGS == 0
 	}
-	if p.requested.Mode != chain.ModeAuto || built.Frags || len(own) == 0 || len(own) == len(p.members) || slices.ContainsFunc(own, oneBuffer) {
+	own, asked := byWish(p.members)
+	if len(own) == 0 || slices.ContainsFunc(own, oneBuffer) || !slices.ContainsFunc(asked, oneBuffer) {
 		return false, nil
 	}
 	// The kernel may know of no such packets; then it is not the pod's doing either.

@@ -19,7 +19,7 @@ import (
 
 // Sweep looks at up to limit chains, chosen anew each time, and removes those
 // whose interface is gone and what killed processes left of chains that never
-// came to run. It waits for nobody: a chain that somebody works on is passed over.
+// came to run. It waits for no lock of a chain: one that somebody works on is passed over.
 func (n *Node) Sweep(ctx context.Context, limit int) error {
 	keys, err := n.Dead(limit)
 	return errors.Join(err, n.Bury(ctx, keys))
