@@ -104,8 +104,15 @@ type Requested struct {
 // Member is a program in a chain, with all that is needed to build it again.
 type Member struct {
 	chain.Member
+	// ID names it for people. It keeps it as long as it is in the chain, whatever is
+	// changed about it.
+	ID ID `json:"id,omitempty"`
 	// Owner is who wants it in the chain.
 	Owner Owner `json:"owner"`
+	// Created is when it came into the chain.
+	Created time.Time `json:"created,omitzero"`
+	// Metadata is what its owner notes about it; nothing depends on it.
+	Metadata map[string]string `json:"metadata,omitempty"`
 	// Object is the digest of the object's content, "sha256:<hex>", by which
 	// the store has it.
 	Object string `json:"object"`
