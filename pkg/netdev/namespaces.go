@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netdev
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Namespaces returns a path of each network namespace that can be found from here, each
+// namespace once: first [CurrentPath], then those that are mounted somewhere, as ip netns
+// and container runtimes have them, then those that only processes are in. A namespace
+// that nothing but an open file or another namespace's reference keeps is not found. A
+// path may lead nowhere any more by the time it is opened.
+func Namespaces() ([]string, error) {
+	paths := []string{CurrentPath}
+	mounted, err := mountedNamespaces("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	processes, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	paths = append(append(paths, mounted...), processes...)
+	seen := make(map[inode]bool, len(paths))
+	var list []string
+	for _, path := range paths {
+		if i, err := inodeOf(path); err == nil && !seen[i] { // else gone since
+			seen[i] = true
+			list = append(list, path)
+		}
+	}
+	return list, nil
+}
+
+// LastingPath returns a path of an open namespace that leads there for as long as one
+// can: [CurrentPath] for the process's own, then a mount, and only then the path that it
+// was opened by, such as that of a process, which may end before the namespace does.
+func (n *NetNS) LastingPath() (string, error) {
+	var own unix.Stat_t
+	if err := unix.Fstat(int(n.handle.Fd()), &own); err != nil {
+		return "", fmt.Errorf("looking at network namespace %q: %w", n.path, err)
+	}
+	mounted, err := mountedNamespaces("/proc/self/mountinfo")
+	if err != nil {
+		return "", err
+	}
+	for _, path := range append([]string{CurrentPath, n.path}, mounted...) {
+		if path == n.path && strings.HasPrefix(path, "/proc/") {
+			continue
+		}
+		if i, err := inodeOf(path); err == nil && i == (inode{own.Dev, own.Ino}) {
+			return path, nil
+		}
+	}
+	return n.path, nil
+}
+
+// inode tells namespaces apart for as long as they are open or mounted.
+type inode struct{ device, number uint64 }
+
+func inodeOf(path string) (inode, error) {
+	var st unix.Stat_t
+	err := unix.Stat(path, &st)
+	return inode{st.Dev, st.Ino}, err
+}
+
+// mountedNamespaces returns the mount points of network namespaces. In mountinfo
+// (proc_pid_mountinfo(5)) the fourth field of theirs is "net:[<inode>]", the fifth the
+// mount point.
+func mountedNamespaces(mountinfo string) ([]string, error) {
+	f, err := os.Open(mountinfo)
+	if err != nil {
+		return nil, fmt.Errorf("looking for network namespaces: %w", err)
+	}
+	defer f.Close()
+	var paths []string
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) > 4 && strings.HasPrefix(fields[3], "net:[") {
+			paths = append(paths, unescapeMount(fields[4]))
+		}
+	}
+	return paths, lines.Err()
+}
+
+// unescapeMount undoes how mountinfo writes what would end a field.
+func unescapeMount(path string) string {
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(path)
+}
