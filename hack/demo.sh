@@ -90,6 +90,6 @@ done
 {
 	echo "xdpctl list: $(xdpctl list)"
 	echo "pins: $(find /sys/fs/bpf/xdp-chain/chains /sys/fs/bpf/xdp-chain/node /sys/fs/bpf/xdp-chain/netns -mindepth 1 | wc -l)"
-	echo "records: $(find /run/xdp-chain -type f | wc -l)"
+	echo "records: $(find /run/xdp-chain/chains /run/xdp-chain/attachments -type f 2>/dev/null | wc -l)"
 	echo "interfaces with an XDP program: $(ip -o link | grep -c xdp || true)"
 } | say

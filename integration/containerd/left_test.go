@@ -29,7 +29,9 @@ func (s *server) wantNothing(t *testing.T) {
 // addresses and interfaces.
 func left(t *testing.T) []string {
 	t.Helper()
-	left := filesBelow(t, "/run/xdp-chain", "/run/xdp-chain/kernel.json") // true until reboot
+	left := filesBelow(t, "/run/xdp-chain/chains")
+	left = append(left, filesBelow(t, "/run/xdp-chain/attachments")...)
+	left = append(left, filesBelow(t, "/run/xdp-chain/tmp")...)
 	left = append(left, filesBelow(t, "/sys/fs/bpf/xdp-chain")...)
 	left = append(left, filesBelow(t, "/run/netns")...)
 	return append(append(left, reservedAddresses(t)...), hostInterfaces(t)...)

@@ -28,6 +28,12 @@ var furniture = map[string]bool{
 	"/run/xdp-chain/kernel.json": true,
 }
 
+// isFurniture tells whether a path stays until reboot: also the file that is called after
+// the last id given to a member.
+func isFurniture(path string) bool {
+	return furniture[path] || strings.HasPrefix(path, "/run/xdp-chain/last-id.")
+}
+
 // mountTraces finds the mounts, the pins on each bpffs and the network namespaces
 // that a mount keeps alive. Fields of mountinfo: proc_pid_mountinfo(5).
 func mountTraces(found map[trace]bool, spaces map[string]string) error {
@@ -62,7 +68,7 @@ func treeTraces(found map[trace]bool, kind, root string) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // root is not there, or path went away meanwhile
 		}
-		if err == nil && path != root && !furniture[path] {
+		if err == nil && path != root && !isFurniture(path) {
 			found[trace{kind: kind, where: path}] = true
 		}
 		return err

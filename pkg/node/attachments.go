@@ -87,6 +87,31 @@ func (n *Node) dropNodeMaps(ctx context.Context, network string) error {
 	return lock.Remove()
 }
 
+// dropHandMaps removes the maps that members put into chains by hand shared, with the last
+// of them. A [Node.Load] that relies on them holds their lock until it is recorded.
+func (n *Node) dropHandMaps(ctx context.Context) error {
+	networks, err := n.BPFFS.Networks()
+	if err != nil || !slices.Contains(networks, handNetwork) {
+		return err
+	}
+	lock, err := n.BPFFS.LockNode(ctx, handNetwork)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	keys, err := n.Records.Keys()
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		rec, err := n.look(ctx, key)
+		if err == nil && hasOwner(rec, byHand) || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+	}
+	return lock.Remove()
+}
+
 // claimed tells whether an attachment other than the given one lists the chain.
 // It is for chains whose record is broken.
 func (n *Node) claimed(key chain.Key, except record.Owner) (bool, error) {

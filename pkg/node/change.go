@@ -22,6 +22,9 @@ import (
 // The locks of networks whose maps it makes come before libxdp's, which a change that is
 // made again holds from its beginning.
 func (t *tenure) change(ctx context.Context, p plan) error {
+	if err := t.number(&p); err != nil {
+		return err
+	}
 	given, err := t.givenMaps(ctx, p)
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
 // givenMaps are the maps that members of a plan do not get made for them: those
@@ -49,7 +50,7 @@ func (t *tenure) givenMaps(ctx context.Context, p plan) (*givenMaps, error) {
 	// Owners of several networks may share the chain. Whoever needs the locks of
 	// several takes them in the order of their names.
 	members := slices.Clone(p.members)
-	slices.SortStableFunc(members, func(a, b wanted) int { return cmp.Compare(a.Owner.Network, b.Owner.Network) })
+	slices.SortStableFunc(members, func(a, b wanted) int { return cmp.Compare(mapsNetwork(a.Owner), mapsNetwork(b.Owner)) })
 	for i := range members {
 		if err := g.addMember(ctx, t, &members[i]); err != nil {
 			err = fmt.Errorf("program %q: %w", members[i].Name, err)
@@ -59,18 +60,30 @@ func (t *tenure) givenMaps(ctx context.Context, p plan) (*givenMaps, error) {
 		}
 	}
 	// Pods that find all of the network's maps need not wait for each other.
-	for _, network := range g.networks {
-		if len(network.made) == 0 {
+	for name, network := range g.networks {
+		if len(network.made) == 0 && name != handNetwork {
 			network.lock.Unlock()
 		}
 	}
 	return g, nil
 }
 
+// handNetwork is what stands for a network where members that were put into chains by
+// hand share maps. No network of CNI can have the name.
+const handNetwork = "_cli"
+
+// mapsNetwork is the network among whose members an owner's share maps.
+func mapsNetwork(owner record.Owner) string {
+	if owner.Kind == record.OwnerCLI {
+		return handNetwork
+	}
+	return owner.Network
+}
+
 // addMember opens the maps of one member. One that is only built again has what it
 // runs with, whatever has become of the network's maps and of pins that are others'.
 func (g *givenMaps) addMember(ctx context.Context, t *tenure, w *wanted) error {
-	kept, err := t.keptMaps(w.Member)
+	kept, err := t.keptMaps(w)
 	if err != nil {
 		return err
 	}
@@ -120,7 +133,7 @@ func (g *givenMaps) nodeMap(ctx context.Context, n *Node, w *wanted, name string
 	if holdsMaps(spec) {
 		return nil, fmt.Errorf("%w: its object fills it with maps, which can only be the chain's own; give it scope pod", object.ErrUnusable)
 	}
-	network, err := g.network(ctx, n, w.Owner.Network)
+	network, err := g.network(ctx, n, mapsNetwork(w.Owner))
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -49,8 +50,14 @@ type Chain struct {
 // ChainMember is a member of a chain as it is shown.
 type ChainMember struct {
 	chain.Member
+	// ID names the member, as [Node.Unload] takes it; 0 for those of libxdp's tools.
+	ID record.ID `json:"id,omitempty"`
 	// Position is the member's rank in the running order, from 0.
 	Position int `json:"position"`
+	// CreatedAt is when it came into the chain, and Metadata what its owner notes about
+	// it. Both stay whatever changes.
+	CreatedAt time.Time         `json:"createdAt,omitzero"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
 	// Owner is who put it there. A member of libxdp's tools is named by its function.
 	Owner record.Owner `json:"owner"`
 	// ProgramID is the kernel's id of a member that is a program of its own, as those
@@ -66,15 +73,32 @@ func (n *Node) List() ([]Chain, error) {
 	list := make([]Chain, 0, len(records))
 	errs := []error{err}
 	for _, rec := range records {
-		c := shown(rec)
-		if rec.State.Dispatcher == chain.DispatcherLibxdp {
-			if c, err = n.shownLibxdp(rec); err != nil {
-				errs = append(errs, fmt.Errorf("chain %s: %w", rec.Key, err))
-			}
+		c, err := n.show(rec)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("chain %s: %w", rec.Key, err))
 		}
 		list = append(list, c)
 	}
 	return list, errors.Join(errs...)
+}
+
+// show returns a chain as it runs, and with an error as it is recorded.
+func (n *Node) show(rec *record.Record) (Chain, error) {
+	if rec.State.Dispatcher == chain.DispatcherLibxdp {
+		return n.shownLibxdp(rec)
+	}
+	return shown(rec), nil
+}
+
+// shownMember returns a member of the chain that was just changed.
+func (t *tenure) shownMember(name string) (ChainMember, error) {
+	c, err := t.node.show(t.rec)
+	for _, m := range c.Members {
+		if m.Name == name && m.ID != 0 {
+			return m, err
+		}
+	}
+	return ChainMember{}, errors.Join(fmt.Errorf("%w: %q has left the chain on %s meanwhile", ErrNoMember, name, t.rec.Interface), err)
 }
 
 // shownLibxdp looks at the interface between two looks at the record: with the same one
@@ -122,7 +146,7 @@ func shownSlot(s *slot, position int) ChainMember {
 		m.Name = s.Function
 		return m
 	}
-	m.Owner = s.own.Owner
+	m.ID, m.CreatedAt, m.Metadata, m.Owner = s.own.ID, s.own.Created, s.own.Metadata, s.own.Owner
 	m.ProceedOn |= s.own.ProceedOn & chain.ActionSetOf(chain.DispatcherReturn)
 	return m
 }
@@ -169,7 +193,9 @@ func shown(rec *record.Record) Chain {
 		c.PeerGRO = rec.PeerGRO.Interface
 	}
 	for i, m := range s.Members {
-		c.Members[i] = ChainMember{Member: m.Member, Position: i, Owner: m.Owner, ProgramID: m.ProgramID}
+		c.Members[i] = ChainMember{
+			Member: m.Member, ID: m.ID, Position: i, CreatedAt: m.Created, Metadata: m.Metadata, Owner: m.Owner, ProgramID: m.ProgramID,
+		}
 	}
 	return c
 }

@@ -17,10 +17,12 @@ import (
 // keptMaps opens the maps that a member brings along from the running
 // generation: all of them where nothing about it but its place in the chain has
 // changed, all but its global variables where those were set anew, and none where
-// the object or the maps' settings are others.
-func (t *tenure) keptMaps(m record.Member) (map[string]*ebpf.Map, error) {
+// the object or the maps' settings are others. A member that keeps what is alike has
+// those of its maps that fit its new program.
+func (t *tenure) keptMaps(w *wanted) (map[string]*ebpf.Map, error) {
+	m := w.Member
 	old := t.member(m.Name, m.Owner)
-	if old == nil || old.Object != m.Object || old.Function != m.Function || !sameJSON(old.Maps, m.Maps) {
+	if old == nil || !w.keepsShape && (old.Object != m.Object || old.Function != m.Function || !sameJSON(old.Maps, m.Maps)) {
 		return make(map[string]*ebpf.Map), nil
 	}
 	opened, err := t.lock.OpenMaps(m.Name)
@@ -30,17 +32,21 @@ func (t *tenure) keptMaps(m record.Member) (map[string]*ebpf.Map, error) {
 	if err != nil {
 		return nil, err
 	}
-	if sameJSON(old.Globals, m.Globals) {
+	if !w.keepsShape && sameJSON(old.Globals, m.Globals) {
 		return opened, nil
 	}
 	for name, m := range opened {
-		if strings.HasPrefix(name, ".") { // .rodata, .data, .bss
+		isGlobals := strings.HasPrefix(name, ".") // .rodata, .data, .bss
+		if isGlobals || w.keepsShape && !fits(m, w.program.Spec.Maps[name]) {
 			m.Close()
 			delete(opened, name)
 		}
 	}
 	return opened, nil
 }
+
+// fits tells whether a map can stand for one that a program declares.
+func fits(m *ebpf.Map, spec *ebpf.MapSpec) bool { return spec != nil && spec.Compatible(m) == nil }
 
 // member finds a member of the running generation.
 func (t *tenure) member(name string, owner record.Owner) *record.Member {

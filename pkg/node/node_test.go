@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/xdp-chain/xdp-chain/internal/crashtest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
@@ -234,7 +235,7 @@ func TestApplyAndRemove(t *testing.T) {
 			{Member: chain.Member{Name: "drop", Function: c.Members[2].Function, Priority: 30, ProceedOn: chain.DefaultProceedOn}, Position: 2, Owner: p.owner()},
 		},
 	}
-	if diff := cmp.Diff(want, c); diff != "" {
+	if diff := cmp.Diff(want, c, cmpopts.IgnoreFields(ChainMember{}, "ID", "CreatedAt")); diff != "" {
 		t.Error(diff)
 	}
 	if c.DispatcherReason == "" {
@@ -467,7 +468,7 @@ func TestListAndStatsInJSON(t *testing.T) {
 	}{
 		{list, []string{"key", "interface", "ifindex", "netns", "side", "mode", "attach", "dispatcher", "dispatcherReason", "generation", "owners", "members"}},
 		{list[0].Owners, []string{"kind", "network", "containerID", "ifname", "podNamespace", "podName"}},
-		{list[0].Members, []string{"name", "function", "priority", "proceedOn", "owner", "position"}},
+		{list[0].Members, []string{"name", "function", "priority", "proceedOn", "owner", "position", "id", "createdAt"}},
 		{stats, []string{"key", "interface", "rows"}},
 		{stats[0].Rows, []string{"member", "verdict", "packets"}},
 	} {

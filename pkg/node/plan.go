@@ -4,6 +4,7 @@ package node
 
 import (
 	"slices"
+	"time"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
@@ -38,20 +39,36 @@ func (t *tenure) planWith(a *Attachment, want []wanted) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
+	for i := range want {
+		want[i].stayed(t.member(want[i].Name, owner))
+	}
 	p.members = append(p.members, want...)
 	p.requested, p.counters = a.requested(), a.Counters
 	return p, checkOrder(p.members)
 }
 
-// planWithout is the chain that runs, without what belongs to the owner. Its
-// members are rebuilt from the record and the store.
+// stayed gives a member that is in the chain already what stays the same for as long as
+// it is.
+func (w *wanted) stayed(old *record.Member) {
+	if old != nil {
+		w.ID, w.Created, w.Metadata = old.ID, old.Created, old.Metadata
+	}
+}
+
+// planWithout is the chain that runs, without what belongs to the owner.
 func (t *tenure) planWithout(owner record.Owner) (plan, error) {
+	return t.planWhere(func(m record.Member) bool { return !m.Owner.Same(owner) })
+}
+
+// planWhere is the chain that runs, with those of its members that are to stay. They are
+// rebuilt from the record and the store.
+func (t *tenure) planWhere(stays func(record.Member) bool) (plan, error) {
 	if t.rec.State == nil {
 		return plan{}, nil
 	}
 	p := plan{requested: t.rec.State.Requested, counters: t.rec.State.Counters}
 	for _, m := range t.rec.State.Members {
-		if m.Owner.Same(owner) {
+		if !stays(m) {
 			continue
 		}
 		w, err := t.node.rebuild(m)
@@ -61,6 +78,29 @@ func (t *tenure) planWithout(owner record.Owner) (plan, error) {
 		p.members = append(p.members, w)
 	}
 	return p, nil
+}
+
+// number gives those members an id and a date that are new in the chain. Dies after it:
+// no member will have the ids.
+func (t *tenure) number(p *plan) error {
+	var fresh []*wanted
+	for i := range p.members {
+		if p.members[i].ID == 0 {
+			fresh = append(fresh, &p.members[i])
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	id, err := t.node.Records.TakeIDs(len(fresh))
+	if err != nil {
+		return err
+	}
+	now := time.Now().UTC()
+	for i, w := range fresh {
+		w.ID, w.Created = id+record.ID(i), now
+	}
+	return nil
 }
 
 // has tells whether the chain is what is planned, in the record, in the kernel

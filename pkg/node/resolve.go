@@ -23,6 +23,9 @@ type wanted struct {
 	file string
 	// asked says that the pod's annotation asks for it.
 	asked bool
+	// keepsShape says that the member runs another program than before and keeps the maps
+	// that are alike in both.
+	keepsShape bool
 	// rebuilt says that the member is in the chain already, and that nobody asked
 	// for a change of it.
 	rebuilt bool

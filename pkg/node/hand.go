@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
+)
+
+// Members that an operator puts into chains by hand have the owner cli. They are in no
+// index: their ids, and their records, are all that leads to them.
+
+var (
+	// ErrNoMember is behind every error about a member that is in no chain of the node.
+	ErrNoMember = errors.New("no such member")
+	// ErrOthers is behind every error about a member that is others' to remove.
+	ErrOthers = errors.New("the member belongs to others")
+)
+
+var byHand = record.Owner{Kind: record.OwnerCLI}
+
+// Place is an interface on this machine.
+type Place struct {
+	// NetNS is a path of its network namespace; empty is the process's own.
+	NetNS     string
+	Interface string
+}
+
+// open finds the interface. The caller closes its namespace.
+func (p Place) open() (*netdev.Interface, error) {
+	open := netdev.CurrentNetNS
+	if p.NetNS != "" {
+		open = func() (*netdev.NetNS, error) { return netdev.OpenNetNS(p.NetNS) }
+	}
+	ns, err := open()
+	if err != nil {
+		return nil, err
+	}
+	iface, err := ns.InterfaceByName(p.Interface)
+	if err != nil {
+		ns.Close()
+	}
+	return iface, err
+}
+
+// located is where a member is.
+type located struct {
+	key    chain.Key
+	member record.Member
+}
+
+// find looks for a member by its id.
+func (n *Node) find(id record.ID) (located, error) {
+	keys, err := n.Records.Keys()
+	if err != nil {
+		return located{}, err
+	}
+	var unreadable error
+	for _, key := range keys {
+		rec, err := n.Records.Load(key)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			unreadable = errors.Join(unreadable, err)
+		}
+		if err != nil || rec.State == nil {
+			continue
+		}
+		if i := indexOf(rec.State.Members, id); i >= 0 {
+			return located{key, rec.State.Members[i]}, nil
+		}
+	}
+	return located{}, errors.Join(fmt.Errorf("%w: no member has id %d", ErrNoMember, id), unreadable)
+}
+
+func indexOf(members []record.Member, id record.ID) int {
+	return slices.IndexFunc(members, func(m record.Member) bool { return m.ID == id && id != 0 })
+}
+
+// mayTake returns nil for members that are the operator's to remove, or all if forced.
+func mayTake(m record.Member, force bool) error {
+	if force || m.Owner.Kind == record.OwnerCLI {
+		return nil
+	}
+	pod := ""
+	if m.Owner.PodName != "" {
+		pod = fmt.Sprintf(" of pod %s/%s", m.Owner.PodNamespace, m.Owner.PodName)
+	}
+	return fmt.Errorf("%w: member %d (%s) came with network %q%s, whose DEL removes it; CHECK would miss it", ErrOthers, m.ID, m.Name, m.Owner.Network, pod)
+}
+
+// freeName makes a member's name of a function's that no member has.
+func freeName(function string, members []record.Member) string {
+	base := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return '-'
+	}, function)
+	const room = len("-2147483647")
+	base = cmp.Or(strings.Trim(base[:min(len(base), chain.MaxNameLength-room)], "-"), "program")
+	taken := func(name string) bool {
+		return slices.ContainsFunc(members, func(m record.Member) bool { return m.Name == name })
+	}
+	name := base
+	for i := 2; taken(name); i++ {
+		name = fmt.Sprintf("%s-%d", base, i)
+	}
+	return name
+}
+
+// holdPlace holds the chain of an interface, recorded or not. The caller closes the
+// interface's namespace after releasing the tenure.
+func (n *Node) holdPlace(ctx context.Context, iface *netdev.Interface) (*tenure, error) {
+	if err := n.BPFFS.Ensure(); err != nil {
+		return nil, err
+	}
+	return n.hold(ctx, iface.Key(), iface)
+}
+
+// holdByHand holds the chain of a key for a change by hand, which needs its interface.
+func (n *Node) holdByHand(ctx context.Context, key chain.Key) (*tenure, error) {
+	t, err := n.hold(ctx, key, nil)
+	if err != nil {
+		return nil, err
+	}
+	if t.rec != nil && t.iface == nil {
+		if err := t.seek(); err != nil {
+			t.release()
+			return nil, fmt.Errorf("chain %s: %w", key, err)
+		}
+	}
+	return t, nil
+}
+
+// seek looks for the interface of a chain to whose namespace the recorded path does not
+// lead any more: that of a process, which has ended before others in the namespace did.
+// It stays nil where the interface is gone.
+func (t *tenure) seek() error {
+	paths, err := netdev.Namespaces()
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		iface, err := reopenAt(path, t.lock.Key())
+		if iface == nil && err == nil {
+			continue
+		}
+		t.iface = iface
+		t.rec.NetNS = path // saved with the change that is to come
+		return err
+	}
+	if alive, err := t.node.linkAlive(t.lock.Key()); !alive || err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: the chain runs on %s, and no path leads to its network namespace", netdev.ErrNetNSGone, t.rec.Interface)
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
+)
+
+// Unload takes members out of their chains, each chain in one swap, and a chain down
+// with its last member. An id that no member has satisfies errors.Is(err, [ErrNoMember]);
+// a member that came with a CNI attachment is taken only if forced, else
+// errors.Is(err, [ErrOthers]), and then nothing is taken at all. Of an attachment whose
+// member was taken [Node.Check] says so.
+//
+// Dies anywhere: each chain is the one that was or the one that is to be.
+func (n *Node) Unload(ctx context.Context, force bool, ids ...record.ID) error {
+	byChain := make(map[chain.Key][]record.ID)
+	var keys []chain.Key // in the order of the ids
+	var errs []error
+	for _, id := range ids {
+		at, err := n.find(id)
+		if err == nil {
+			err = mayTake(at.member, force)
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if byChain[at.key] == nil {
+			keys = append(keys, at.key)
+		}
+		byChain[at.key] = append(byChain[at.key], id)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, key := range keys {
+		errs = append(errs, n.unload(ctx, key, force, byChain[key]))
+	}
+	return errors.Join(append(errs, n.dropHandMaps(ctx))...)
+}
+
+func (n *Node) unload(ctx context.Context, key chain.Key, force bool, ids []record.ID) error {
+	t, err := n.holdByHand(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer t.release()
+	for _, id := range ids { // it may have changed until it was held
+		i := -1
+		if t.rec != nil && t.rec.State != nil {
+			i = indexOf(t.rec.State.Members, id)
+		}
+		if i < 0 {
+			return fmt.Errorf("%w: member %d has left chain %s meanwhile", ErrNoMember, id, key)
+		}
+		if err := mayTake(t.rec.State.Members[i], force); err != nil {
+			return err
+		}
+	}
+	if err := t.take(ctx, func(m record.Member) bool { return slices.Contains(ids, m.ID) }); err != nil {
+		return fmt.Errorf("chain %s: %w", key, err)
+	}
+	return nil
+}
+
+// UnloadAll takes all members of owner cli out of an interface's chain, and if forced
+// those of CNI attachments, too. It returns the ids of those that it took; with none,
+// errors.Is(err, [ErrNoMember]).
+func (n *Node) UnloadAll(ctx context.Context, place Place, force bool) ([]record.ID, error) {
+	iface, err := place.open()
+	if err != nil {
+		return nil, err
+	}
+	defer iface.NetNS.Close()
+	t, err := n.holdPlace(ctx, iface)
+	if err != nil {
+		return nil, err
+	}
+	defer t.release()
+	var taken []record.ID
+	kept := 0
+	if t.rec != nil && t.rec.State != nil {
+		for _, m := range t.rec.State.Members {
+			if mayTake(m, force) == nil {
+				taken = append(taken, m.ID)
+			} else {
+				kept++
+			}
+		}
+	}
+	switch {
+	case len(taken) == 0 && kept > 0:
+		return nil, fmt.Errorf("%w: the %d members of the chain on %s came with CNI networks, whose DEL removes them", ErrOthers, kept, iface.Name)
+	case len(taken) == 0:
+		return nil, fmt.Errorf("%w: %s has no chain with members of xdp-chain", ErrNoMember, iface.Name)
+	}
+	if err := t.take(ctx, func(m record.Member) bool { return slices.Contains(taken, m.ID) }); err != nil {
+		return nil, fmt.Errorf("chain on %s: %w", iface.Name, err)
+	}
+	return taken, n.dropHandMaps(ctx)
+}
+
+// take takes members out of the chain, which goes with the last of them.
+func (t *tenure) take(ctx context.Context, goes func(record.Member) bool) error {
+	for try := 1; ; try++ {
+		err := t.tryTake(ctx, goes)
+		if !errors.As(err, new(racedError)) || try == leaveTries {
+			return err
+		}
+	}
+}
+
+func (t *tenure) tryTake(ctx context.Context, goes func(record.Member) bool) error {
+	if t.rec.State == nil || t.iface == nil {
+		return t.remove(ctx)
+	}
+	shared, err := t.sharedWithLibxdp()
+	if err != nil {
+		return err
+	}
+	p, err := t.planWhere(func(m record.Member) bool { return !goes(m) })
+	if err != nil {
+		return err
+	}
+	if len(p.members) == 0 && !shared {
+		return t.remove(ctx)
+	}
+	if err = t.change(ctx, p); errors.Is(err, errNobodyLeft) {
+		return t.remove(ctx)
+	}
+	return err
+}
