@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,6 +31,10 @@ func TestMain(m *testing.M) {
 	}
 	testenv.Main(m)
 }
+
+// ofTheKernel are the scripts that run where tests are to be short, as in the lab: those
+// that show what the kernel tells.
+var ofTheKernel = []string{"flows.txtar", "get.txtar", "list.txtar", "load.txtar", "stats-drop.txtar", "status.txtar"}
 
 // TestScripts runs the scripts of testdata/script on chains that carry packets.
 // Besides testscript's own commands they have
@@ -55,6 +60,9 @@ func TestScripts(t *testing.T) {
 		t.Fatalf("no scripts: %v", err)
 	}
 	for _, file := range files {
+		if testing.Short() && !slices.Contains(ofTheKernel, filepath.Base(file)) {
+			continue
+		}
 		// One run a script: scripts of one run are parallel, and they share a node.
 		t.Run(filepath.Base(file), func(t *testing.T) { runScript(t, bin, file) })
 	}

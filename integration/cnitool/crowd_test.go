@@ -19,7 +19,7 @@ import (
 // the kernel gives the next one the inode and the interface index of the last.
 func TestTwoHundredPodsInARow(t *testing.T) {
 	testenv.NoLeaks(t)
-	pods := orShort(200, 12)
+	pods := orShort(200, 6)
 	r := newLibcni(t, pluginList(t, "ptp", "1.1.0", families[0], ours(nil, fields{"name": "count"}, closing(60), fields{"name": "pass", "side": "host"})))
 	inodes := make(map[uint64]bool)
 	for i := range pods {

@@ -19,6 +19,7 @@ import (
 // did. And a pod of another network. Which are left depends on what the runtime
 // says of valid attachments.
 func TestGC(t *testing.T) {
+	testenv.OfNoKernel(t)
 	valid := func(pods ...*plugintest.Pod) []fields {
 		attachments := []fields{}
 		for _, p := range pods {

@@ -21,6 +21,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	ocidigest "github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
 // checkLayout walks a store by the rules of the OCI image specification 1.1
@@ -317,6 +319,7 @@ func TestStoreManyProcesses(t *testing.T) {
 // TestStoreKilledProcesses kills processes that put objects at moments all over
 // their way.
 func TestStoreKilledProcesses(t *testing.T) {
+	testenv.OfNoKernel(t)
 	s := newStore(t)
 	killed := 0
 	for i := range 30 {
@@ -360,6 +363,7 @@ func checkKilled(t *testing.T, s Store, when string) {
 
 // Who holds the lock for long hangs, and must not make others hang as well.
 func TestStoreLocked(t *testing.T) {
+	testenv.OfNoKernel(t)
 	s := Store{Dir: t.TempDir()}
 	dir, err := os.Open(s.Dir)
 	if err != nil {

@@ -273,7 +273,7 @@ func TestPlainTreeThroughALink(t *testing.T) {
 func contendForLibxdp() error {
 	ctx, cancel := childContext()
 	defer cancel()
-	for range 100 {
+	for range turns() {
 		l, err := podTree.Lock(ctx)
 		if err != nil {
 			return err
@@ -297,6 +297,7 @@ func contendForLibxdp() error {
 }
 
 func TestOneAtATimeInLibxdpsTree(t *testing.T) {
+	shortly(t)
 	ensure(t)
 	t.Setenv("ALONE", filepath.Join(t.TempDir(), "alone"))
 	var all sync.WaitGroup

@@ -229,10 +229,27 @@ func nothing() error { return nil }
 
 // contend takes the lock of one chain time and again, and ends it in each of the
 // ways there are.
+// turns is how often each process takes the lock: less often where the test, which says so
+// to its children, is to be short.
+func turns() int {
+	if os.Getenv("SHORT") != "" {
+		return 25
+	}
+	return 100
+}
+
+// shortly has the test's processes take fewer turns where it is to be short.
+func shortly(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Setenv("SHORT", "1")
+	}
+}
+
 func contend() error {
 	ctx, cancel := childContext()
 	defer cancel()
-	for range 100 {
+	for range turns() {
 		l, err := tree.Lock(ctx, key)
 		if err != nil {
 			return err
@@ -257,7 +274,7 @@ func share() error {
 		return err
 	}
 	defer m.Close()
-	for range 100 {
+	for range turns() {
 		n, err := tree.LockNode(ctx, "podnet")
 		if err != nil {
 			return err
@@ -274,6 +291,7 @@ func share() error {
 }
 
 func TestOneAtATime(t *testing.T) {
+	shortly(t)
 	ensure(t)
 	for body, f := range map[string]func() error{"contend": contend, "share": share} {
 		t.Run(body, func(t *testing.T) {
