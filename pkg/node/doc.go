@@ -27,6 +27,13 @@
 // variables, and that it does not stand where packets could get past the network's own
 // programs. [Preview] ends there, and is what xdpctl shows.
 //
+// # Members by hand
+//
+// [Node.Load], [Node.Unload] and [Node.Replace] change one member of one chain, for the
+// owner cli, by the same steps. No index leads to such members: they are found by their
+// ids, in the records. No attachment's coming or going touches them; they stay until they
+// are unloaded or their interface is gone.
+//
 // # Chains shared with libxdp's tools
 //
 // A chain in libxdp's dispatcher may be changed at any time by others who know nothing
