@@ -59,23 +59,36 @@ func (i *Interface) Attached() (Attached, error) {
 	if err != nil {
 		return Attached{}, fmt.Errorf("asking for the XDP program of %s: %w", i.Name, err)
 	}
-	attrs, err := nl.ParseRouteAttr(msg[unix.SizeofIfInfomsg:])
+	programs, err := programsOf(msg)
 	if err != nil {
 		return Attached{}, fmt.Errorf("reading the attributes of %s: %w", i.Name, err)
+	}
+	if len(programs) == 0 {
+		return Attached{}, nil
+	}
+	return programs[0], nil
+}
+
+// programsOf returns what an RTM_NEWLINK message says of XDP programs, one in hardware
+// last.
+func programsOf(msg []byte) ([]Attached, error) {
+	attrs, err := nl.ParseRouteAttr(msg[unix.SizeofIfInfomsg:])
+	if err != nil {
+		return nil, err
 	}
 	for _, attr := range attrs {
 		if attr.Attr.Type&^unix.NLA_F_NESTED == unix.IFLA_XDP {
 			return parseXDP(attr.Value)
 		}
 	}
-	return Attached{}, nil
+	return nil, nil
 }
 
 // parseXDP reads an IFLA_XDP attribute: one program id a mode (linux/if_link.h).
-func parseXDP(nested []byte) (Attached, error) {
+func parseXDP(nested []byte) (programs []Attached, err error) {
 	attrs, err := nl.ParseRouteAttr(nested)
 	if err != nil {
-		return Attached{}, fmt.Errorf("reading IFLA_XDP: %w", err)
+		return nil, fmt.Errorf("reading IFLA_XDP: %w", err)
 	}
 	ids := map[uint16]ebpf.ProgramID{}
 	for _, attr := range attrs {
@@ -92,10 +105,10 @@ func parseXDP(nested []byte) (Attached, error) {
 		{unix.IFLA_XDP_HW_PROG_ID, chain.ModeOffload},
 	} {
 		if id := ids[in.attr]; id != 0 {
-			return Attached{ProgramID: id, Mode: in.mode}, nil
+			programs = append(programs, Attached{ProgramID: id, Mode: in.mode})
 		}
 	}
-	return Attached{}, nil
+	return programs, nil
 }
 
 // gone is the error about an interface that was there and is no more.
@@ -125,41 +138,29 @@ func (i *Interface) Holder() (Attached, error) {
 		return a, fmt.Errorf("reading about XDP program %d of %s: %w", a.ProgramID, i.Name, err)
 	}
 	a.Name = strings.TrimSpace(info.Name)
-	// Replacing a program by itself changes nothing; but where a bpf_link holds the
-	// hook the kernel refuses even that, and that is the one way to know.
-	switch err := i.changeNetlink(p.FD(), p.FD(), modeFlags(a.Mode)); {
-	case errors.Is(err, unix.EBUSY):
-		a.Attach = chain.AttachLink
-		a.LinkID, err = findLink(i.Index, a.ProgramID)
-		return a, err
+	byLink, err := i.heldByLink(a, p)
+	switch {
 	case err != nil:
-		return a, fmt.Errorf("finding out what holds XDP program %d of %s: %w", a.ProgramID, i.Name, err)
+		return a, err
+	case !byLink:
+		a.Attach = chain.AttachNetlink
+		return a, nil
 	}
-	a.Attach = chain.AttachNetlink
-	return a, nil
+	a.Attach = chain.AttachLink
+	links, err := FindLinks()
+	a.LinkID = links.only(i.Index, a.ProgramID)
+	return a, err
 }
 
-// findLink returns the id of the one XDP link with this program and this interface
-// index. A link does not tell its network namespace: where the same program sits on the
-// same index in several, which is ours cannot be told and the id is 0.
-func findLink(ifindex int, program ebpf.ProgramID) (link.ID, error) {
-	var found []link.ID
-	links := new(link.Iterator)
-	defer links.Close()
-	for links.Next() {
-		info, err := links.Link.Info()
-		if err != nil {
-			continue // gone since it was listed
-		}
-		if xdp := info.XDP(); xdp != nil && int(xdp.Ifindex) == ifindex && info.Program == program {
-			found = append(found, info.ID)
-		}
+// heldByLink tells whether it is a bpf_link that holds program p on the interface.
+// Replacing a program by itself changes nothing; but where a bpf_link holds the hook the
+// kernel refuses even that, and that is the one way to know.
+func (i *Interface) heldByLink(a Attached, p *ebpf.Program) (bool, error) {
+	switch err := i.changeNetlink(p.FD(), p.FD(), modeFlags(a.Mode)); {
+	case errors.Is(err, unix.EBUSY):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("finding out what holds XDP program %d of %s: %w", a.ProgramID, i.Name, err)
 	}
-	if err := links.Err(); err != nil {
-		return 0, fmt.Errorf("listing bpf_links: %w", err)
-	}
-	if len(found) != 1 {
-		return 0, nil
-	}
-	return found[0], nil
+	return false, nil
 }

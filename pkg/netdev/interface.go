@@ -78,6 +78,11 @@ func (n *NetNS) lookUp(query ...nl.NetlinkRequestData) (*Interface, error) {
 	if err != nil {
 		return nil, err
 	}
+	return n.found(l), nil
+}
+
+// found is an interface of the namespace as a message describes it.
+func (n *NetNS) found(l netlink.Link) *Interface {
 	attrs := l.Attrs()
 	i := &Interface{
 		NetNS: n, Name: attrs.Name, Index: attrs.Index, MTU: attrs.MTU, Kind: l.Type(), HardwareAddr: attrs.HardwareAddr,
@@ -88,7 +93,7 @@ func (n *NetNS) lookUp(query ...nl.NetlinkRequestData) (*Interface, error) {
 	if i.parent == 0 && i.nsid != noNSID {
 		i.parent = i.Index
 	}
-	return i, nil
+	return i
 }
 
 // rtextFilterSkipStats is RTEXT_FILTER_SKIP_STATS of linux/rtnetlink.h.
