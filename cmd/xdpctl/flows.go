@@ -21,7 +21,7 @@ func flowsCommand() *cobra.Command {
 		Short: "Show the flows that members flow-stats have counted, the largest first",
 		Args:  cobra.NoArgs,
 	}
-	output := addFormat(cmd)
+	output := addFormat(cmd, formatTable, formatJSON, formatYAML)
 	repeat := cmd.Flags().Bool("watch", false, "show them again every second, until interrupted")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *repeat {
@@ -37,7 +37,7 @@ func flowsCommand() *cobra.Command {
 }
 
 func watchFlows(ctx context.Context, stdout, stderr io.Writer, as format) error {
-	return watch(ctx, stdout, stderr, func() (func(io.Writer) error, error) {
+	return watch(ctx, stdout, stderr, as, func() (func(io.Writer) error, error) {
 		chains, err := node.Default().Flows()
 		if len(chains) == 0 && err != nil {
 			return nil, err
@@ -47,8 +47,8 @@ func watchFlows(ctx context.Context, stdout, stderr io.Writer, as format) error 
 }
 
 func printFlows(w io.Writer, as format, chains []node.ChainFlows, now time.Time) error {
-	if as == formatJSON {
-		return printJSON(w, chains)
+	if as.structured() {
+		return printValue(w, as, chains)
 	}
 	if len(chains) == 0 {
 		_, err := fmt.Fprintln(w, "no chain on this node has a member flow-stats")

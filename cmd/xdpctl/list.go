@@ -22,7 +22,7 @@ func listCommand() *cobra.Command {
 		Short: "List the chains of this node and their members in running order",
 		Args:  cobra.NoArgs,
 	}
-	output := addFormat(cmd)
+	output := addFormat(cmd, formatTable, formatWide, formatJSON, formatYAML)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		chains, err := node.Default().List()
 		if len(chains) == 0 && err != nil {
@@ -34,8 +34,8 @@ func listCommand() *cobra.Command {
 }
 
 func printList(w io.Writer, as format, chains []node.Chain) error {
-	if as == formatJSON {
-		return printJSON(w, chains)
+	if as.structured() {
+		return printValue(w, as, chains)
 	}
 	if len(chains) == 0 {
 		_, err := fmt.Fprintln(w, "no chains on this node")

@@ -4,65 +4,47 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 )
 
-// exit statuses, see doc.go.
-const (
-	exitUnread = 1
-	exitUsage  = 2
-)
-
-// unreadError is about state that could not be read or shown; all other errors
-// are about how xdpctl was called.
-type unreadError struct{ error }
-
-// unread makes an [unreadError] of an error, and nothing of nil.
-func unread(err error) error {
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
-		err = fmt.Errorf("%w\nthe chains of a node are for root to see: run it with sudo", err)
-	}
-	return &unreadError{err}
-}
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := command().ExecuteContext(ctx)
 	stop()
-	if err == nil {
-		return
+	if err != nil {
+		os.Exit(tell(err))
 	}
-	status := exitUsage
-	if errors.As(err, new(*unreadError)) {
-		status = exitUnread
-	}
-	for line := range strings.Lines(err.Error()) {
-		if line = strings.TrimSpace(line); line != "" {
-			fmt.Fprintln(os.Stderr, "xdpctl:", line)
-		}
-	}
-	os.Exit(status)
 }
 
 func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "xdpctl",
-		Short:         "Show the XDP chains of this node",
+		Short:         "Load, show and check the XDP chains of this node",
+		Long:          "xdpctl loads XDP programs into the chains of this node's interfaces, in any network\nnamespace, and shows and checks the chains there are.\n\n" + exitHelp,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(listCommand(), statsCommand(), flowsCommand(), policyCommand(), versionCommand())
+	root.PersistentFlags().BoolP("quiet", "q", false, "print nothing but what was asked for, such as the id of a member")
+	root.AddCommand(
+		loadCommand(),
+		unloadCommand(),
+		replaceCommand(),
+		listCommand(),
+		statsCommand(),
+		flowsCommand(),
+		policyCommand(),
+		versionCommand(),
+	)
 	return root
+}
+
+// quiet tells whether a command is to print the bare data.
+func quiet(cmd *cobra.Command) bool {
+	q, _ := cmd.Flags().GetBool("quiet") // the flag is there
+	return q
 }

@@ -37,7 +37,7 @@ func policyCommand() *cobra.Command {
 	cmd.Flags().StringVar(&conflist, "conflist", "", "file with the network's configuration list")
 	cmd.Flags().StringVar(&annotation, "annotation", "", "value of the pod's annotation "+catalog.Annotation)
 	cmd.Flags().StringVar(&namespace, "namespace", "", "Kubernetes namespace of the pod")
-	output := addFormat(cmd)
+	output := addFormat(cmd, formatTable, formatJSON, formatYAML)
 	if err := cmd.MarkFlagRequired("conflist"); err != nil {
 		panic(err) // the flag is there
 	}
@@ -80,8 +80,8 @@ func foresee(c *netconf.Conf, namespace, annotation string) (*foreseen, error) {
 }
 
 func (f *foreseen) print(w io.Writer, as format) error {
-	if as == formatJSON {
-		return printJSON(w, f)
+	if as.structured() {
+		return printValue(w, as, f)
 	}
 	var err error
 	switch {

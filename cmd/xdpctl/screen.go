@@ -2,12 +2,7 @@
 
 package main
 
-import (
-	"io"
-	"os"
-
-	"golang.org/x/sys/unix"
-)
+import "io"
 
 // screen is where successive frames go: one over the other on a terminal, one
 // after the other elsewhere.
@@ -17,12 +12,8 @@ type screen struct {
 }
 
 func newScreen(w io.Writer) screen {
-	file, ok := w.(*os.File)
-	if ok {
-		_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
-		ok = err == nil
-	}
-	return screen{w, ok}
+	_, is := terminal(w)
+	return screen{w, is}
 }
 
 // frame returns where the next frame is to be written.
@@ -32,5 +23,5 @@ func (s screen) frame() io.Writer {
 		// shows at the frame's own.
 		_, _ = io.WriteString(s, "\x1b[H\x1b[J")
 	}
-	return s
+	return s.Writer
 }

@@ -35,8 +35,8 @@ func take(n *node.Node) (*snapshot, error) {
 
 // print writes the snapshot. With an earlier one it shows rates besides.
 func (s *snapshot) print(w io.Writer, as format, before *snapshot) error {
-	if as == formatJSON {
-		return printJSON(w, s.stats)
+	if as.structured() {
+		return printValue(w, as, s.stats)
 	}
 	if len(s.stats) == 0 {
 		_, err := fmt.Fprintln(w, "no chains on this node")

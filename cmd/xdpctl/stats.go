@@ -18,7 +18,7 @@ func statsCommand() *cobra.Command {
 		Short: "Show which member of each chain decided over how many packets",
 		Args:  cobra.NoArgs,
 	}
-	output := addFormat(cmd)
+	output := addFormat(cmd, formatTable, formatJSON, formatYAML)
 	watch := cmd.Flags().Bool("watch", false, "show it again every second, with packets per second, until interrupted")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *watch {
@@ -37,7 +37,7 @@ func statsCommand() *cobra.Command {
 // since the one before.
 func watchStats(ctx context.Context, stdout, stderr io.Writer, as format) error {
 	var before *snapshot
-	return watch(ctx, stdout, stderr, func() (func(io.Writer) error, error) {
+	return watch(ctx, stdout, stderr, as, func() (func(io.Writer) error, error) {
 		now, err := take(node.Default())
 		if len(now.stats) == 0 && err != nil {
 			return nil, err

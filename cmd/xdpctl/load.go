@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/node"
+)
+
+// loadFlags are the flags of load.
+type loadFlags struct {
+	*place
+	*program
+	name          string
+	priority      int
+	proceedOn     []string
+	metadata      []string
+	libxdpVersion uint8
+	load          node.Load // modes, as the flags set them
+}
+
+func loadCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "load --iface INTERFACE {--object FILE | --program NAME}",
+		Short: "Load a program into the chain of an interface",
+		Long: "Load a program into the chain of an interface, which is made where there is none. What\n" +
+			"runs already goes on: the chain changes in one swap. The member stays until it is\n" +
+			"unloaded, the interface goes, or the machine is rebooted.",
+		Example: "  xdpctl load --iface eth0 --program count\n" +
+			"  xdpctl load --pod shop/web-0 --iface eth0 --object ./filter.o --function filter \\\n" +
+			"    --priority 20 --proceed-on pass --global limit=100 --metadata team=network",
+		Args: cobra.NoArgs,
+	}
+	f := addLoad(cmd)
+	output := addFormat(cmd, formatText, formatJSON, formatYAML)
+	timeout := addTimeout(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		n := node.Default()
+		l, err := f.read(n)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := timeout.context(cmd.Context())
+		defer cancel()
+		m, err := n.Load(ctx, l)
+		if err != nil {
+			return failed(err)
+		}
+		return unread(printMember(cmd, *output, m, fmt.Sprintf("member %d (%s) at position %d of %s, priority %d", m.ID, m.Name, m.Position, f.where(), m.Priority)))
+	}
+	return cmd
+}
+
+func addLoad(cmd *cobra.Command) *loadFlags {
+	f := &loadFlags{place: addPlace(cmd), program: addProgram(cmd)}
+	flags := cmd.Flags()
+	flags.StringVar(&f.name, "name", "", "`name` of the member in its chain; without it, one is made of the function's")
+	flags.IntVar(&f.priority, "priority", chain.DefaultPriority, "its place in the chain: 0 runs first; without it, what the catalog or the object says")
+	flags.StringSliceVar(&f.proceedOn, "proceed-on", nil, "`verdict` after which the next member runs: aborted, drop, pass, tx, redirect or dispatcher_return; may be repeated; none for none; without it, what the catalog or the object says, or pass,dispatcher_return")
+	flags.StringArrayVar(&f.metadata, "metadata", nil, "a note for people, as `NAME=TEXT`; may be repeated")
+	flags.TextVar(&f.load.Mode, "mode", chain.ModeAuto, "`mode` of the chain: auto, native, generic or offload")
+	flags.TextVar(&f.load.Dispatcher, "dispatcher", chain.DispatcherAuto, "`dispatcher` of the chain: auto, linked or libxdp")
+	flags.TextVar(&f.load.Attach, "attach", chain.AttachAuto, "what holds the chain: auto, `link` or netlink")
+	flags.Uint8Var(&f.libxdpVersion, "libxdp-version", 0, "`version` of libxdp's protocol, 2 or 3, for dispatcher libxdp")
+	return f
+}
+
+// read makes of the flags what is to be loaded.
+func (f *loadFlags) read(n *node.Node) (node.Load, error) {
+	l := f.load
+	err := f.program.check()
+	if err == nil {
+		err = l.LibxdpVersion.UnmarshalJSON(strconv.AppendUint(nil, uint64(f.libxdpVersion), 10))
+	}
+	if err == nil {
+		l.Place, err = f.place.resolve(n)
+	}
+	if err == nil {
+		l.Entry = f.entry
+		l.Catalog, err = f.openCatalog()
+	}
+	if err == nil {
+		l.Metadata, err = assignments("--metadata", f.metadata, func(text string) (string, error) { return text, nil })
+	}
+	if err == nil {
+		l.Program, err = f.readProgram()
+	}
+	return l, err
+}
+
+func (f *loadFlags) readProgram() (chain.Program, error) {
+	p := chain.Program{Name: f.name, Object: f.object, Function: f.function}
+	flags := f.place.cmd.Flags()
+	if flags.Changed("priority") {
+		p.Priority = &f.priority
+	}
+	if flags.Changed("proceed-on") {
+		set, err := actionSet(f.proceedOn)
+		if err != nil {
+			return p, err
+		}
+		p.ProceedOn = &set
+	}
+	var err error
+	if p.Globals, err = f.globalValues(); err != nil {
+		return p, err
+	}
+	p.Maps, err = f.mapSettings()
+	return p, err
+}
+
+// actionSet reads verdicts, each once, or none.
+func actionSet(names []string) (set chain.ActionSet, err error) {
+	if slices.Equal(names, []string{"none"}) {
+		return 0, nil
+	}
+	text, err := json.Marshal(names)
+	if err == nil {
+		err = set.UnmarshalJSON(text)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("--proceed-on: %w", err)
+	}
+	return set, nil
+}
+
+// printMember prints a member that was changed: as a value, as a sentence, or its id
+// alone.
+func printMember(cmd *cobra.Command, as format, m node.ChainMember, sentence string) error {
+	if as.structured() {
+		return printValue(cmd.OutOrStdout(), as, m)
+	}
+	if quiet(cmd) {
+		sentence = strconv.Itoa(int(m.ID))
+	}
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), sentence)
+	return err
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xdp-chain/xdp-chain/pkg/node"
+)
+
+func replaceCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "replace ID {--object FILE | --program NAME}",
+		Short: "Give a member another program, in its place in the chain",
+		Long: "Give a member another program, in one swap. It keeps its id, its name, its place in the\n" +
+			"chain and its counts, and those of its maps that the new program has in the same shape.",
+		Example: "  xdpctl replace 7 --object ./filter-v2.o",
+		Args:    cobra.ExactArgs(1),
+	}
+	p := addProgram(cmd)
+	var force bool
+	cmd.Flags().BoolVar(&force, "force", false, "replace a member that came with a CNI network, too; CHECK of its pod then fails")
+	output := addFormat(cmd, formatText, formatJSON, formatYAML)
+	timeout := addTimeout(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ids, err := parseIDs(args)
+		if err != nil {
+			return err
+		}
+		r, err := p.replacement()
+		if err != nil {
+			return err
+		}
+		r.Force = force
+		ctx, cancel := timeout.context(cmd.Context())
+		defer cancel()
+		m, err := node.Default().Replace(ctx, ids[0], r)
+		if err != nil {
+			return failed(err)
+		}
+		return unread(printMember(cmd, *output, m, fmt.Sprintf("member %d (%s) runs %s, at position %d as before", m.ID, m.Name, m.Function, m.Position)))
+	}
+	return cmd
+}
+
+func (p *program) replacement() (node.Replacement, error) {
+	if err := p.check(); err != nil {
+		return node.Replacement{}, err
+	}
+	r := node.Replacement{Object: p.object, Entry: p.entry, Function: p.function}
+	var err error
+	if r.Catalog, err = p.openCatalog(); err != nil {
+		return r, err
+	}
+	if r.Globals, err = p.globalValues(); err != nil {
+		return r, err
+	}
+	r.Maps, err = p.mapSettings()
+	return r, err
+}

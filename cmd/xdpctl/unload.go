@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xdp-chain/xdp-chain/pkg/node"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
+)
+
+func unloadCommand() *cobra.Command {
+	var all, force bool
+	cmd := &cobra.Command{
+		Use:   "unload {ID... | --iface INTERFACE --all}",
+		Short: "Take members out of their chains",
+		Long: "Take members out of their chains, each chain in one swap. What came after them moves\n" +
+			"up, and the chain goes with its last member. Either all ids are members' that may be\n" +
+			"taken, or nothing is.",
+		Example: "  xdpctl unload 7 12\n  xdpctl unload --iface eth0 --all",
+	}
+	p := addPlace(cmd)
+	cmd.Flags().BoolVar(&all, "all", false, "take all members that were loaded by hand on --iface")
+	cmd.Flags().BoolVar(&force, "force", false, "take members that came with a CNI network, too; CHECK of their pods then fails")
+	timeout := addTimeout(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ids, err := parseIDs(args)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := timeout.context(cmd.Context())
+		defer cancel()
+		n := node.Default()
+		switch {
+		case len(ids) > 0 && (all || p.given()):
+			return errors.New("ids, and --iface with --all, exclude each other; an id alone says which member")
+		case len(ids) > 0:
+			err = failed(n.Unload(ctx, force, ids...))
+		case !all:
+			return errors.New("which members? Give their ids, which xdpctl list shows, or --iface with --all")
+		default:
+			ids, err = unloadAll(ctx, n, p, force)
+		}
+		if err != nil {
+			return err
+		}
+		return unread(printUnloaded(cmd, ids))
+	}
+	return cmd
+}
+
+// unloadAll returns the ids of those that it took.
+func unloadAll(ctx context.Context, n *node.Node, p *place, force bool) ([]record.ID, error) {
+	at, err := p.resolve(n)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := n.UnloadAll(ctx, at, force)
+	return ids, failed(err)
+}
+
+// parseIDs takes ids as they are shown.
+func parseIDs(args []string) ([]record.ID, error) {
+	ids := make([]record.ID, len(args))
+	for i, arg := range args {
+		id, err := strconv.ParseUint(arg, 10, 31)
+		if err != nil || id == 0 {
+			return nil, fmt.Errorf("%q is no member's id; xdpctl list shows them, as numbers from 1", arg)
+		}
+		ids[i] = record.ID(id)
+	}
+	return ids, nil
+}
+
+func printUnloaded(cmd *cobra.Command, ids []record.ID) error {
+	if quiet(cmd) {
+		return nil
+	}
+	what := "member"
+	if len(ids) > 1 {
+		what = "members"
+	}
+	list := make([]string, len(ids))
+	for i, id := range ids {
+		list[i] = strconv.Itoa(int(id))
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "unloaded %s %s\n", what, strings.Join(list, ", "))
+	return err
+}
