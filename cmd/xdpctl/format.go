@@ -95,7 +95,9 @@ func makeYAML(text *bytes.Buffer) error {
 	if err := yaml.Unmarshal(text.Bytes(), &document); err != nil {
 		return err
 	}
-	inBlocks(&document)
+	if err := inBlocks(&document); err != nil {
+		return err
+	}
 	text.Reset()
 	enc := yaml.NewEncoder(text)
 	enc.SetIndent(2)
@@ -105,11 +107,25 @@ func makeYAML(text *bytes.Buffer) error {
 	return enc.Close()
 }
 
-// inBlocks forgets braces and quotes. The encoder quotes what would be no string
-// otherwise, and has no other way to write what is empty.
-func inBlocks(n *yaml.Node) {
-	n.Style = 0
-	for _, child := range n.Content {
-		inBlocks(child)
+// inBlocks forgets braces and quotes, but for those of strings that some reader of YAML
+// takes for something else, such as "yes": the encoder knows them as values of Go, and
+// not as nodes.
+func inBlocks(n *yaml.Node) error {
+	plain := true
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
+		text, err := yaml.Marshal(n.Value)
+		if err != nil {
+			return err
+		}
+		plain = !bytes.HasPrefix(text, []byte{'"'})
 	}
+	if plain {
+		n.Style = 0
+	}
+	for _, child := range n.Content {
+		if err := inBlocks(child); err != nil {
+			return err
+		}
+	}
+	return nil
 }

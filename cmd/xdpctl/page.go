@@ -5,6 +5,8 @@ package main
 import (
 	"io"
 	"os"
+	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,4 +44,21 @@ func terminal(w io.Writer) (*os.File, bool) {
 	}
 	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
 	return file, err == nil
+}
+
+// note is a sentence below the line of a table that it is about. On a terminal it is
+// wrapped between words.
+func (p page) note(sentence string) string {
+	const indent = "  "
+	line := indent
+	var out strings.Builder
+	for _, word := range strings.Fields(printable(sentence)) {
+		if p.width > 0 && len(line) > len(indent) && utf8.RuneCountInString(line)+len(word) > p.width {
+			out.WriteString(strings.TrimRight(line, " ") + "\n")
+			line = indent + indent
+		}
+		line += word + " "
+	}
+	out.WriteString(strings.TrimRight(line, " ") + "\n")
+	return out.String()
 }

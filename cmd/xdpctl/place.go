@@ -55,15 +55,21 @@ func (p *place) namespaceFlags() []string {
 
 // where says in words which interface it is.
 func (p *place) where() string {
+	if !p.elsewhere() {
+		return p.iface
+	}
+	return p.iface + " in " + p.space()
+}
+
+// space says in words which network namespace is named.
+func (p *place) space() string {
 	switch {
 	case p.pod != "":
-		return fmt.Sprintf("%s in pod %s", p.iface, p.pod)
+		return "pod " + p.pod
 	case p.pid != 0:
-		return fmt.Sprintf("%s in the network namespace of process %d", p.iface, p.pid)
-	case p.netns != "":
-		return fmt.Sprintf("%s in network namespace %s", p.iface, p.netns)
+		return fmt.Sprintf("the network namespace of process %d", p.pid)
 	}
-	return p.iface
+	return "network namespace " + p.netns
 }
 
 // resolve finds the interface's namespace. The interface has to be named, and may yet

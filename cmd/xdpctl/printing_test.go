@@ -21,28 +21,34 @@ var (
 	offKey  = chain.Key{Cookie: 4, Ifindex: 3}
 )
 
+// listedAt is when the example is looked at.
+var listedAt = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
 func exampleChains() []node.Chain {
 	owner := record.Owner{Network: "podnet", ContainerID: "c1", Ifname: "eth0", PodNamespace: "shop", PodName: "web-0"}
-	member := func(position int, name string, priority int, proceedOn chain.ActionSet) node.ChainMember {
+	member := func(position int, id record.ID, age time.Duration, name string, priority int, proceedOn chain.ActionSet) node.ChainMember {
 		return node.ChainMember{
 			Member:   chain.Member{Name: name, Function: "xdp_" + name, Priority: priority, ProceedOn: proceedOn},
-			Position: position,
+			Position: position, ID: id, CreatedAt: listedAt.Add(-age), Owner: owner,
 		}
 	}
+	acl := member(1, 12, 0, "acl", 100, chain.ActionSetOf(chain.Pass))
+	acl.Owner, acl.Metadata = record.Owner{Kind: record.OwnerCLI}, map[string]string{"why": "a b", "ticket": "NET-7"}
+	others := member(2, 0, 0, "xdpf", 200, chain.ActionSetOf(chain.Pass))
+	others.Owner, others.ProgramID, others.CreatedAt = record.Owner{Kind: record.OwnerLibxdp}, 4711, time.Time{}
 	return []node.Chain{
 		{
 			Key: hostKey, Interface: "veth3f2a11c0", Ifindex: 1017, NetNS: "/proc/1/ns/net", Side: chain.HostSide,
 			Mode: chain.ModeGeneric, ModeReason: "MTU 9000 is over 3506", Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked,
 			Generation: 1, Owners: []record.Owner{owner},
-			Members: []node.ChainMember{member(0, "mine", 5, 0)},
+			Members: []node.ChainMember{member(0, 7, 2*time.Hour, "mine", 5, 0)},
 		},
 		{
 			Key: podKey, Interface: "eth0", Ifindex: 2, NetNS: "/run/netns/a", Side: chain.PodSide,
 			Mode: chain.ModeNative, Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked, PeerGRO: "veth3f2a11c0",
 			Generation: 3, Owners: []record.Owner{owner, owner},
 			Members: []node.ChainMember{
-				member(0, "count", 10, chain.DefaultProceedOn),
-				member(1, "acl", 100, chain.ActionSetOf(chain.Pass)),
+				member(0, 8, 90*time.Second, "count", 10, chain.DefaultProceedOn), acl, others,
 			},
 		},
 		{
@@ -87,19 +93,58 @@ func wantText(t *testing.T, want, got string) {
 
 func TestListTable(t *testing.T) {
 	var out bytes.Buffer
-	if err := printList(&out, formatTable, exampleChains()); err != nil {
+	if err := printList(page{Writer: &out}, formatTable, exampleChains(), listedAt); err != nil {
 		t.Fatal(err)
 	}
 	wantText(t, `
-CHAIN    POD           INTERFACE     SIDE  MODE     DISPATCHER
-1-1017   shop/web-0    veth3f2a11c0  host  generic  linked
+CHAIN    POD           INTERFACE     SIDE  MODE
+  POS  ID  NAME   PRIORITY  PROCEEDS ON             OWNER   AGE
+1-1017   shop/web-0    veth3f2a11c0  host  generic
   mode generic: MTU 9000 is over 3506
-  5    mine   proceeds on none
-20481-2  shop/web-0    eth0          pod   native   linked
+    0   7  mine          5  none                    podnet   2h
+20481-2  shop/web-0    eth0          pod   native
   GRO is on at veth3f2a11c0, the other end, for members that transmit
-  10   count  proceeds on pass,dispatcher_return
-  100  acl    proceeds on pass
-4-3      /run/netns/b  eth0          pod   native   linked
+    0   8  count        10  pass,dispatcher_return  podnet  90s
+    1  12  acl         100  pass                    cli      0s
+    2      xdpf        200  pass                    libxdp
+4-3      /run/netns/b  eth0          pod   native
+`, out.String())
+}
+
+func TestListWide(t *testing.T) {
+	var out bytes.Buffer
+	if err := printList(page{Writer: &out, wide: true}, formatWide, exampleChains()[1:2], listedAt); err != nil {
+		t.Fatal(err)
+	}
+	const want = `CHAIN    POD         INTERFACE  SIDE  MODE    DISPATCHER  ATTACH  GENERATION  NETNS
+  POS  ID  NAME   FUNCTION   PRIORITY  PROCEEDS ON             OWNER   AGE  CREATED               PROGRAM  METADATA
+20481-2  shop/web-0  eth0       pod   native  linked      link             3  /run/netns/a
+  GRO is on at veth3f2a11c0, the other end, for members that transmit
+    0   8  count  xdp_count        10  pass,dispatcher_return  podnet  90s  2026-11-21T11:58:30Z
+    1  12  acl    xdp_acl         100  pass                    cli      0s  2026-11-21T12:00:00Z           ticket=NET-7 why=a b
+    2      xdpf   xdp_xdpf        200  pass                    libxdp                                4711
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("table (-want +got):\n%s", diff)
+	}
+}
+
+// A terminal of 60 columns has the long cut and the sentences wrapped.
+func TestListOnTerminal(t *testing.T) {
+	chains := exampleChains()[:1]
+	chains[0].Owners[0].PodName = "a-pod-with-a-name-of-a-length-that-nobody-types"
+	chains[0].ModeReason = strings.Repeat("words ", 15)
+	var out bytes.Buffer
+	if err := printList(page{Writer: &out, width: 60}, formatTable, chains, listedAt); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, `
+CHAIN   POD                      INTERFACE     SIDE  MODE
+  POS  ID  NAME  PRIORITY  PROCEEDS ON  OWNER   AGE
+1-1017  shop/a-pod-with-a-name…  veth3f2a11c0  host  generic
+  mode generic: words words words words words words words
+    words words words words words words words words
+    0   7  mine         5  none         podnet   2h
 `, out.String())
 }
 
@@ -146,16 +191,12 @@ func TestStatsTableWithRates(t *testing.T) {
 	}
 }
 
-func TestNoChains(t *testing.T) {
-	var list, stats bytes.Buffer
-	if err := printList(&list, formatTable, nil); err != nil {
+func TestNoCounts(t *testing.T) {
+	var out bytes.Buffer
+	if err := (&snapshot{}).print(&out, formatTable, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := (&snapshot{}).print(&stats, formatTable, nil); err != nil {
-		t.Fatal(err)
-	}
-	const want = "no chains on this node\n"
-	if list.String() != want || stats.String() != want {
-		t.Errorf("list says %q, stats %q; want %q", list.String(), stats.String(), want)
+	if want := "no chains on this node\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }

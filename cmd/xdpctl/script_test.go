@@ -41,11 +41,16 @@ var ofTheKernel = []string{"flows.txtar", "get.txtar", "list.txtar", "load.txtar
 //
 //	pod NAME FILE
 //	send N [FILE]
+//	netns VAR
+//	iface KIND NAME [NETNS]
+//	member VAR FLAGS...
 //
 // The first makes a pod with interface eth0 and peer host0, with the programs and
-// settings of a JSON file, and sets KEY, NETNS, HOSTKEY and HOSTINDEX. The second
-// sends it N frames, of which FILE has the hexadecimal digits, and waits until its
-// chain has counted them.
+// settings of a JSON file, and sets KEY, NETNS, HOSTKEY, HOSTINDEX and, of the members of
+// its side, ID0, CREATED0 and so on. The second sends it N frames, of which FILE has the
+// hexadecimal digits, and waits until its chain has counted them. For the others see
+// [newNetNS], [newInterface] and [loadMember]. OBJECTS is a folder of objects, and what a
+// script has loaded goes with it.
 func TestScripts(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
@@ -69,17 +74,25 @@ func TestScripts(t *testing.T) {
 }
 
 func runScript(t *testing.T, bin, file string) {
+	objects, err := filepath.Abs("../../pkg/object/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Files:               []string{file},
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
-			tb := env.T().(testing.TB)
-			env.Values[script{}] = &script{tb: tb}
-			testenv.NoLeaks(tb)
+			env.Setenv("OBJECTS", objects)
+			s := &script{tb: env.T().(testing.TB)}
+			env.Values[script{}] = s
+			testenv.NoLeaks(s.tb)
+			env.Defer(func() { unloadEverything(s) })
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"pod": pod, "send": send},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"pod": pod, "send": send, "netns": newNetNS, "iface": newInterface, "member": loadMember,
+		},
 	})
 }
 
@@ -104,6 +117,7 @@ func pod(ts *testscript.TestScript, neg bool, args []string) {
 		PodNamespace: "shop", PodName: args[0], NetNS: netns, Counters: true,
 	}
 	var settings struct {
+		Attach   chain.Attach
 		Counters *bool
 		Programs []chain.Program
 	}
@@ -111,7 +125,7 @@ func pod(ts *testscript.TestScript, neg bool, args []string) {
 	if settings.Counters != nil {
 		a.Counters = *settings.Counters
 	}
-	a.Programs = settings.Programs
+	a.Attach, a.Programs = settings.Attach, settings.Programs
 	n := node.Default()
 	s.tb.Cleanup(func() {
 		if err := n.Remove(s.tb.Context(), a.Network, a.ContainerID, a.Ifname); err != nil {
@@ -136,6 +150,7 @@ func pod(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("IFINDEX", strconv.Itoa(eth0.Index))
 	ts.Setenv("HOSTKEY", peer.Key().String())
 	ts.Setenv("HOSTINDEX", strconv.Itoa(peer.Index))
+	setMembers(ts)
 }
 
 func send(ts *testscript.TestScript, neg bool, args []string) {
