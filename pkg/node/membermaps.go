@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/cilium/ebpf"
 
@@ -134,8 +135,9 @@ func idPinnedAt(path string) (uint32, error) {
 	return uint32(id), nil
 }
 
-// findUsers fills in who else uses the maps of a member. Any member of the node may: by
-// its network, or because it was told the path of the other's pin.
+// findUsers fills in who else uses the maps of a member. Of maps that are its own that can
+// only be who was told the path of their pin, so that few pins have to be opened; of others
+// it may be anybody.
 func (n *Node) findUsers(list []MemberMap, of record.ID) error {
 	users := make(map[uint32]*MemberMap, len(list))
 	for i := range list {
@@ -143,20 +145,26 @@ func (n *Node) findUsers(list []MemberMap, of record.ID) error {
 			users[list[i].ID] = &list[i]
 		}
 	}
+	own := !slices.ContainsFunc(list, func(m MemberMap) bool { return m.Scope != chain.ScopePod.String() })
 	records, err := n.records()
 	errs := []error{err}
 	for _, rec := range records {
 		for i := range rec.State.Members {
 			if m := &rec.State.Members[i]; m.ID != of && len(users) > 0 {
-				errs = append(errs, n.addUser(users, rec, m))
+				errs = append(errs, n.addUser(users, rec, m, own))
 			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (n *Node) addUser(users map[uint32]*MemberMap, rec *record.Record, m *record.Member) error {
+// addUser notes a member that uses one of the maps. given looks at none but the maps that
+// it was given by their paths.
+func (n *Node) addUser(users map[uint32]*MemberMap, rec *record.Record, m *record.Member, given bool) error {
 	for _, name := range m.Pins {
+		if given && m.Maps[name].Pinned == "" {
+			continue
+		}
 		path, err := n.BPFFS.MapPath(rec.Key, m.Name, name)
 		if err != nil {
 			return err
