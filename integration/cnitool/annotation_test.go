@@ -79,7 +79,8 @@ settable: {limit: {min: 0, max: 1}}
 				}{
 					{"", []string{"acl", "count"}, true},
 					{"closer", []string{"acl", "closer", "count"}, false},
-					{"[{name: closer, priority: 101, globals: {limit: 0}}, ratelimit]", []string{"acl", "closer", "ratelimit", "count"}, true},
+					// What waited for the neighbour comes at once: more than the default burst.
+					{"[{name: closer, priority: 101, globals: {limit: 0}}, {name: ratelimit, globals: {burst: 1000}}]", []string{"acl", "closer", "ratelimit", "count"}, true},
 				} {
 					annotations := map[string]string{plugintest.Annotation: tt.annotation, "example.com/other": "closer"}
 					if tt.annotation == "" {
@@ -100,6 +101,9 @@ settable: {limit: {min: 0, max: 1}}
 						t.Errorf("%q: the pod's choice dropped nothing", tt.annotation)
 					}
 					wantThrough(t, "", open, 5, tt.through)
+					if t.Failed() {
+						t.Logf("%q: the chain counted %+v", tt.annotation, p.StatsOn(t, "pod"))
+					}
 					if err := runtime.del(p); err != nil {
 						t.Errorf("%q: DEL: %s", tt.annotation, plugintest.Describe(err))
 					}
