@@ -35,6 +35,8 @@ func command() *cobra.Command {
 		unloadCommand(),
 		replaceCommand(),
 		listCommand(),
+		getCommand(),
+		statusCommand(),
 		statsCommand(),
 		flowsCommand(),
 		policyCommand(),
