@@ -121,3 +121,20 @@ func (l *LibxdpLocked) Unpin(d Dispatch) error {
 	}
 	return nil
 }
+
+// UnpinAll removes the pins of every dispatcher in the tree. It is for the tree of a
+// namespace that is gone.
+//
+// A process that dies in here leaves some of them for the next UnpinAll.
+func (l *LibxdpLocked) UnpinAll() error {
+	all, err := l.tree.Dispatches()
+	if err != nil {
+		return err
+	}
+	for _, d := range all {
+		if err := l.Unpin(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
