@@ -29,7 +29,7 @@ func remove(d Dir, a Attachment) error {
 }
 
 func TestAttachment(t *testing.T) {
-	d := Dir{filepath.Join(t.TempDir(), "root")}
+	d := Dir{Root: filepath.Join(t.TempDir(), "root")}
 	checkHas(t, d, eth0.Network, false)
 	if _, err := load(d, eth0); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("Load before Save: %v; want fs.ErrNotExist", err)
@@ -72,7 +72,7 @@ func checkHas(t *testing.T, d Dir, network string, want bool) {
 }
 
 func TestNetworksThatCannotBe(t *testing.T) {
-	d := Dir{t.TempDir()}
+	d := Dir{Root: t.TempDir()}
 	for _, network := range []string{"", ".", "..", "../chains", "a/b", "/a", "a\x00b", "a b", ".a", strings.Repeat("n", 256)} {
 		a := eth0
 		a.Network = network
@@ -101,7 +101,7 @@ func TestNetworksThatCannotBe(t *testing.T) {
 }
 
 func TestBrokenAttachment(t *testing.T) {
-	d := Dir{t.TempDir()}
+	d := Dir{Root: t.TempDir()}
 	if err := d.SaveAttachment(eth0); err != nil {
 		t.Fatal(err)
 	}
@@ -141,9 +141,9 @@ func checkSetAside(t *testing.T, err error, content string) {
 	}
 }
 
-func saveAttachment() error { return Dir{os.Getenv("ROOT")}.SaveAttachment(eth0) }
+func saveAttachment() error { return Dir{Root: os.Getenv("ROOT")}.SaveAttachment(eth0) }
 
-func removeAttachment() error { return remove(Dir{os.Getenv("ROOT")}, eth0) }
+func removeAttachment() error { return remove(Dir{Root: os.Getenv("ROOT")}, eth0) }
 
 func TestAttachmentKilledAnywhere(t *testing.T) {
 	for _, tt := range []struct {
@@ -154,7 +154,7 @@ func TestAttachmentKilledAnywhere(t *testing.T) {
 		{"remove-attachment", func(d Dir) error { return d.SaveAttachment(eth0) }},
 	} {
 		t.Run(tt.body, func(t *testing.T) {
-			d := Dir{t.TempDir()}
+			d := Dir{Root: t.TempDir()}
 			prepare := func(t *testing.T) {
 				if err := tt.prepare(d); err != nil {
 					t.Fatal(err)
@@ -176,7 +176,7 @@ func TestAttachmentKilledAnywhere(t *testing.T) {
 
 // comeAndGo has pods of one network come and go, now and then all of them gone.
 func comeAndGo() error {
-	d := Dir{os.Getenv("ROOT")}
+	d := Dir{Root: os.Getenv("ROOT")}
 	for i := range 200 {
 		a := Attachment{"podnet", fmt.Sprintf("%s-%d", os.Getenv("WHO"), i), "eth0", []chain.Key{key}}
 		if err := d.SaveAttachment(a); err != nil {
@@ -196,7 +196,7 @@ func comeAndGo() error {
 }
 
 func TestFirstInAndLastOutAtOnce(t *testing.T) {
-	d := Dir{t.TempDir()}
+	d := Dir{Root: t.TempDir()}
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {

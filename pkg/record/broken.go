@@ -4,6 +4,7 @@ package record
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -83,4 +84,16 @@ func (d Dir) boundBroken() error {
 		names = names[1:]
 	}
 	return nil
+}
+
+// Broken returns the files that were set aside, the oldest first.
+func (d Dir) Broken() ([]string, error) {
+	names, err := listFiles(d.broken())
+	if err != nil {
+		return nil, fmt.Errorf("list the files that were set aside: %w", err)
+	}
+	for i, name := range names {
+		names[i] = filepath.Join(d.broken(), name)
+	}
+	return names, nil
 }

@@ -48,7 +48,7 @@ func TestBrokenRecordIsSetAside(t *testing.T) {
 		{"owner of no kind", `"members":[]`, `"members":[{"name":"a","owner":{"kind":"pod"}}]`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			d := Dir{t.TempDir()}
+			d := Dir{Root: t.TempDir()}
 			content := strings.Replace(valid, tt.old, tt.new, 1)
 			if content == valid {
 				t.Fatal("nothing replaced")
@@ -73,7 +73,7 @@ func TestBrokenRecordIsSetAside(t *testing.T) {
 }
 
 func TestValidRecordIsNotSetAside(t *testing.T) {
-	d := Dir{t.TempDir()}
+	d := Dir{Root: t.TempDir()}
 	put(t, d.chain(key), []byte(valid))
 	if _, err := d.Load(key); err != nil {
 		t.Error(err)
@@ -81,7 +81,7 @@ func TestValidRecordIsNotSetAside(t *testing.T) {
 }
 
 func TestRecordOfALaterVersionStays(t *testing.T) {
-	d := Dir{t.TempDir()}
+	d := Dir{Root: t.TempDir()}
 	put(t, d.chain(key), []byte(`{"version":2,"chain":["all","different"]}`))
 	for range 2 {
 		if _, err := d.Load(key); !errors.Is(err, ErrVersion) || errors.Is(err, ErrBroken) {
@@ -91,7 +91,7 @@ func TestRecordOfALaterVersionStays(t *testing.T) {
 }
 
 func TestBrokenFilesAreBounded(t *testing.T) {
-	d := Dir{t.TempDir()}
+	d := Dir{Root: t.TempDir()}
 	const files = MaxBroken + 6
 	for i := range files {
 		k := chain.Key{Cookie: uint64(i), Ifindex: 1}
@@ -111,7 +111,7 @@ func TestBrokenFilesAreBounded(t *testing.T) {
 }
 
 func TestBrokenRecordThatCannotBeSetAside(t *testing.T) {
-	d := Dir{t.TempDir()}
+	d := Dir{Root: t.TempDir()}
 	put(t, d.chain(key), []byte("{"))
 	put(t, d.broken(), nil) // a file where the folder should be
 	_, err := d.Load(key)
@@ -127,7 +127,7 @@ func TestBrokenRecordThatCannotBeSetAside(t *testing.T) {
 // TestRepairedWhileRead has readers come upon a broken record while its chain's
 // holder replaces it: whoever sets it aside must not set aside the new one.
 func TestRepairedWhileRead(t *testing.T) {
-	d := Dir{t.TempDir()}
+	d := Dir{Root: t.TempDir()}
 	for range 200 {
 		put(t, d.chain(key), []byte("{"))
 		var all sync.WaitGroup
@@ -153,7 +153,7 @@ func TestRepairedWhileRead(t *testing.T) {
 func TestPutBackOther(t *testing.T) {
 	for name, writtenSince := range map[string]bool{"once replaced": false, "twice replaced": true} {
 		t.Run(name, func(t *testing.T) {
-			d := Dir{t.TempDir()}
+			d := Dir{Root: t.TempDir()}
 			put(t, d.chain(key), []byte("{"))
 			f, err := os.Open(d.chain(key))
 			if err != nil {
@@ -186,14 +186,14 @@ func TestPutBackOther(t *testing.T) {
 }
 
 func loadBroken() error {
-	if _, err := (Dir{os.Getenv("ROOT")}).Load(key); !errors.Is(err, ErrBroken) {
+	if _, err := (Dir{Root: os.Getenv("ROOT")}).Load(key); !errors.Is(err, ErrBroken) {
 		return err
 	}
 	return nil
 }
 
 func TestSettingAsideKilledAnywhere(t *testing.T) {
-	d := Dir{t.TempDir()}
+	d := Dir{Root: t.TempDir()}
 	prepare := func(t *testing.T) {
 		if err := os.RemoveAll(d.broken()); err != nil {
 			t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 )
 
 func TestSaveAndLoad(t *testing.T) {
-	d := Dir{filepath.Join(t.TempDir(), "root")}
+	d := Dir{Root: filepath.Join(t.TempDir(), "root")}
 	if _, err := d.Load(key); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("Load before Save: %v; want fs.ErrNotExist", err)
 	}
@@ -46,7 +46,7 @@ func TestSaveAndLoad(t *testing.T) {
 }
 
 func TestRemoveLeavesNothing(t *testing.T) {
-	d := Dir{t.TempDir()}
+	d := Dir{Root: t.TempDir()}
 	if err := d.Save(held(key), full()); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestRemoveLeavesNothing(t *testing.T) {
 }
 
 func TestChangesWantTheLock(t *testing.T) {
-	d := Dir{t.TempDir()}
+	d := Dir{Root: t.TempDir()}
 	other := held{Cookie: key.Cookie, Ifindex: key.Ifindex + 1}
 	if err := d.Save(other, full()); !errors.Is(err, ErrNotHeld) {
 		t.Errorf("Save: %v; want ErrNotHeld", err)
@@ -71,7 +71,7 @@ func TestChangesWantTheLock(t *testing.T) {
 }
 
 func TestSaveRefusesWhatLoadWould(t *testing.T) {
-	d := Dir{t.TempDir()}
+	d := Dir{Root: t.TempDir()}
 	for name, spoil := range map[string]func(*Record){
 		"two members of one name": func(r *Record) { r.State.Members[1].Name = "acl" },
 		"no such mode":            func(r *Record) { r.Pending.Mode = 9 },
@@ -88,7 +88,7 @@ func TestSaveRefusesWhatLoadWould(t *testing.T) {
 
 func TestFilesAreTheOwnersAlone(t *testing.T) {
 	defer unix.Umask(unix.Umask(0))
-	d := Dir{filepath.Join(t.TempDir(), "root")}
+	d := Dir{Root: filepath.Join(t.TempDir(), "root")}
 	if err := errors.Join(d.Save(held(key), full()), d.SaveAttachment(eth0)); err != nil {
 		t.Fatal(err)
 	}
@@ -109,14 +109,14 @@ func later() *Record {
 	return r
 }
 
-func saveLater() error { return Dir{os.Getenv("ROOT")}.Save(held(key), later()) }
+func saveLater() error { return Dir{Root: os.Getenv("ROOT")}.Save(held(key), later()) }
 
-func removeRecord() error { return Dir{os.Getenv("ROOT")}.Remove(held(key), key) }
+func removeRecord() error { return Dir{Root: os.Getenv("ROOT")}.Remove(held(key), key) }
 
 func TestSaveKilledAnywhere(t *testing.T) {
 	for name, before := range map[string]*Record{"first": nil, "next": full()} {
 		t.Run(name, func(t *testing.T) {
-			d := Dir{t.TempDir()}
+			d := Dir{Root: t.TempDir()}
 			prepare := func(t *testing.T) {
 				if before == nil {
 					return
@@ -143,7 +143,7 @@ func TestSaveKilledAnywhere(t *testing.T) {
 }
 
 func TestRemoveKilledAnywhere(t *testing.T) {
-	d := Dir{t.TempDir()}
+	d := Dir{Root: t.TempDir()}
 	prepare := func(t *testing.T) {
 		if err := d.Save(held(key), full()); err != nil {
 			t.Fatal(err)
@@ -159,7 +159,7 @@ func TestRemoveKilledAnywhere(t *testing.T) {
 }
 
 func TestSweepSparesLivingWriters(t *testing.T) {
-	d := Dir{t.TempDir()}
+	d := Dir{Root: t.TempDir()}
 	const (
 		own   = ".4097-3.json123"
 		other = ".4097-33.json5"

@@ -60,6 +60,8 @@ func (d Dir) tryRead(path string, decode func(content []byte) error) error {
 		return nil
 	case errors.Is(err, ErrVersion):
 		return fmt.Errorf("%s: %w", path, err)
+	case d.untouched:
+		return fmt.Errorf("%w: %s: %w", ErrBroken, path, err)
 	default:
 		return d.setAside(path, f, err)
 	}
@@ -142,4 +144,21 @@ func (d Dir) sweep(name string) error {
 		}
 	}
 	return nil
+}
+
+// Abandoned returns the files in tmp that killed writers have left there so long ago that
+// they are older than any living writer. To remove one is up to the caller.
+func (d Dir) Abandoned() ([]string, error) {
+	entries, err := os.ReadDir(d.tmp())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("look for abandoned files: %w", err)
+	}
+	var paths []string
+	for _, entry := range entries {
+		// err: its writer has just renamed it.
+		if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) >= abandoned {
+			paths = append(paths, filepath.Join(d.tmp(), entry.Name()))
+		}
+	}
+	return paths, nil
 }

@@ -20,7 +20,7 @@ func take(t *testing.T, d Dir, n int) ID {
 }
 
 func TestTakeIDs(t *testing.T) {
-	d := Dir{filepath.Join(t.TempDir(), "root")}
+	d := Dir{Root: filepath.Join(t.TempDir(), "root")}
 	for i, tt := range []struct {
 		n    int
 		want ID
@@ -35,7 +35,7 @@ func TestTakeIDs(t *testing.T) {
 }
 
 func TestTakeIDsWhereTheLastOneIsLost(t *testing.T) {
-	d := Dir{t.TempDir()}
+	d := Dir{Root: t.TempDir()}
 	r, err := decodeRecord([]byte(valid))
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func TestTakeIDsWhereTheLastOneIsLost(t *testing.T) {
 }
 
 func TestTakeIDsUntilNoneAreLeft(t *testing.T) {
-	d := Dir{t.TempDir()}
+	d := Dir{Root: t.TempDir()}
 	if err := os.WriteFile(d.lastIDFile(maxID-2), nil, fileMode); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestTakeIDsUntilNoneAreLeft(t *testing.T) {
 }
 
 func TestTakeIDsAtOnce(t *testing.T) {
-	d := Dir{filepath.Join(t.TempDir(), "root")}
+	d := Dir{Root: filepath.Join(t.TempDir(), "root")}
 	var all sync.WaitGroup
 	taken := make([]ID, 64)
 	for i := range taken {
