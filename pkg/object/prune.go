@@ -28,6 +28,33 @@ func (s Store) Prune(keep map[string]bool, minAge time.Duration) error {
 	return nil
 }
 
+// Unused returns what [Store.Prune] would remove: the paths of blobs and of abandoned
+// files. It changes nothing.
+func (s Store) Unused(keep map[string]bool, minAge time.Duration) ([]string, error) {
+	if _, err := os.Stat(s.Dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var paths []string
+	err := s.locked(shared, func() error {
+		before := time.Now().Add(-minAge)
+		index, err := s.readIndex()
+		if err != nil {
+			return err
+		}
+		blobs, err := s.unusedBlobs(s.keptEntries(index, keep, before), keep, before)
+		if err != nil {
+			return err
+		}
+		temporary, err := s.temporary(before)
+		paths = append(blobs, temporary...)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking through store %s: %w", s.Dir, err)
+	}
+	return paths, nil
+}
+
 // prune takes entries out of the index first, then their blobs: dying in between
 // leaves blobs that nothing points at, which the next prune removes.
 func (s Store) prune(keep map[string]bool, before time.Time) error {
@@ -35,6 +62,19 @@ func (s Store) prune(keep map[string]bool, before time.Time) error {
 	if err != nil {
 		return err // without it nothing is known to be unused
 	}
+	kept := s.keptEntries(index, keep, before)
+	if len(kept) < len(index.Manifests) {
+		index.Manifests = kept
+		if err := s.writeIndex(index); err != nil {
+			return err
+		}
+	}
+	blobs, err := s.unusedBlobs(kept, keep, before)
+	return errors.Join(err, removeAll(blobs), s.removeTemporary(before))
+}
+
+// keptEntries returns the entries of an index that a prune leaves in it.
+func (s Store) keptEntries(index *index, keep map[string]bool, before time.Time) []descriptor {
 	kept := make([]descriptor, 0, len(index.Manifests))
 	for _, entry := range index.Manifests {
 		object, ours := objectOf(entry)
@@ -42,34 +82,28 @@ func (s Store) prune(keep map[string]bool, before time.Time) error {
 			kept = append(kept, entry)
 		}
 	}
-	if len(kept) < len(index.Manifests) {
-		index.Manifests = kept
-		if err := s.writeIndex(index); err != nil {
-			return err
-		}
-	}
-	return errors.Join(s.removeBlobs(kept, keep, before), s.removeTemporary(before))
+	return kept
 }
 
-// removeBlobs removes old blobs that nothing points at.
-func (s Store) removeBlobs(entries []descriptor, keep map[string]bool, before time.Time) error {
+// unusedBlobs finds old blobs that no entry leads to.
+func (s Store) unusedBlobs(entries []descriptor, keep map[string]bool, before time.Time) ([]string, error) {
 	used := map[digest]bool{emptyConfig.Digest: true}
 	if err := s.reach(used, entries); err != nil {
-		return err
+		return nil, err
 	}
 	folder := s.path(blobsDir, "sha256")
 	files, err := os.ReadDir(folder)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var errs []error
+	var paths []string
 	for _, file := range files {
 		d := digest(digestPrefix + file.Name())
 		if path := filepath.Join(folder, file.Name()); !used[d] && !keep[string(d)] && olderOrGone(path, before) {
-			errs = append(errs, remove(path))
+			paths = append(paths, path)
 		}
 	}
-	return errors.Join(errs...)
+	return paths, nil
 }
 
 // reach adds to used the blobs that entries of an index lead to. A foreign entry
@@ -110,20 +144,26 @@ func (s Store) reach(used map[digest]bool, entries []descriptor) error {
 	return nil
 }
 
-// removeTemporary removes the files of writes that never ended, which begin with a
-// dot (see write).
+// removeTemporary removes the files of writes that never ended.
 func (s Store) removeTemporary(before time.Time) error {
+	paths, err := s.temporary(before)
+	return errors.Join(err, removeAll(paths))
+}
+
+// temporary finds the files of writes that never ended, which begin with a dot (see
+// write).
+func (s Store) temporary(before time.Time) ([]string, error) {
 	files, err := os.ReadDir(s.Dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var errs []error
+	var paths []string
 	for _, file := range files {
 		if path := s.path(file.Name()); strings.HasPrefix(file.Name(), ".") && olderOrGone(path, before) {
-			errs = append(errs, remove(path))
+			paths = append(paths, path)
 		}
 	}
-	return errors.Join(errs...)
+	return paths, nil
 }
 
 func olderOrGone(path string, before time.Time) bool {
@@ -131,9 +171,13 @@ func olderOrGone(path string, before time.Time) bool {
 	return err != nil || info.ModTime().Before(before)
 }
 
-func remove(path string) error {
-	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
+// removeAll removes files; those that are gone already are fine.
+func removeAll(paths []string) error {
+	var errs []error
+	for _, path := range paths {
+		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -239,8 +239,20 @@ func TestStoreLeavesOtherArtifactsAlone(t *testing.T) {
 	put(t, s, "plain.o")
 	image := addForeign(t, s)
 	put(t, s, "maps.o")
+	unused, err := s.Unused(nil, -time.Minute)
+	if err != nil || len(unused) != 4 { // each object's, and its manifest
+		t.Errorf("unused are %v, %v", unused, err)
+	}
 	if err := s.Prune(nil, -time.Minute); err != nil {
 		t.Fatal(err)
+	}
+	for _, path := range unused {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("unused %s was not pruned: %v", path, err)
+		}
+	}
+	if unused, err := s.Unused(nil, -time.Minute); len(unused) != 0 || err != nil {
+		t.Errorf("after a prune unused are %v, %v", unused, err)
 	}
 	var index v1.Index
 	parseJSON(t, filepath.Join(s.Dir, "index.json"), &index)
