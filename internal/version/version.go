@@ -15,10 +15,23 @@ func String() string {
 	if !ok {
 		return "unknown"
 	}
-	for _, s := range build.Settings {
-		if s.Key == "vcs.revision" {
-			return build.Main.Version + " (commit " + s.Value + ")"
-		}
+	return Of(build)
+}
+
+// Of returns what String says in the binary that was built so.
+func Of(build *debug.BuildInfo) string {
+	if commit := Setting(build, "vcs.revision"); commit != "" {
+		return build.Main.Version + " (commit " + commit + ")"
 	}
 	return build.Main.Version
+}
+
+// Setting returns a setting of a build, such as GOARCH; empty where it has none.
+func Setting(build *debug.BuildInfo, key string) string {
+	for _, s := range build.Settings {
+		if s.Key == key {
+			return s.Value
+		}
+	}
+	return ""
 }
