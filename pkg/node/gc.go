@@ -90,14 +90,19 @@ func (n *Node) neededObjects(keys []chain.Key) (map[string]bool, error) {
 		if err != nil {
 			return nil, fmt.Errorf("find out which objects are needed: %w", err)
 		}
-		for _, s := range []*record.State{rec.State, rec.Pending} {
-			if s == nil {
-				continue
-			}
-			for _, m := range s.Members {
-				needed[m.Object] = true
-			}
-		}
+		addObjects(needed, rec)
 	}
 	return needed, nil
+}
+
+// addObjects adds the digests of a chain's objects.
+func addObjects(needed map[string]bool, rec *record.Record) {
+	for _, s := range []*record.State{rec.State, rec.Pending} {
+		if s == nil {
+			continue
+		}
+		for _, m := range s.Members {
+			needed[m.Object] = true
+		}
+	}
 }

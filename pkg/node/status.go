@@ -33,16 +33,33 @@ func (n *Node) Status(ctx context.Context, a Attachment, allowed ...string) erro
 	if err := n.BPFFS.Ensure(); err != nil {
 		return err
 	}
+	return n.tryAll(ctx, a, allowed, n.storeObjects)
+}
+
+// Verify is Status without what that changes: it mounts no bpffs, and stores nothing but
+// what was found out about the kernel.
+func (n *Node) Verify(ctx context.Context, a Attachment, allowed ...string) error {
+	return n.tryAll(ctx, a, allowed, func(map[chain.Side][]wanted) error { return nil })
+}
+
+// tryAll tries the catalog, the attachment's chains and those of pods that ask for a
+// program, and hands the members of each that can be built to keep.
+func (n *Node) tryAll(ctx context.Context, a Attachment, allowed []string, keep func(map[chain.Side][]wanted) error) error {
 	if err := a.Catalog.Check(); err != nil {
 		return err
 	}
 	a.Pod = examplePod
 	r := newResolver(a.Catalog)
-	if err := n.tryChains(ctx, r, &a); err != nil {
-		return err
-	}
+	attachments := []*Attachment{&a}
 	for _, name := range allowed {
-		if err := n.tryChains(ctx, r, a.asking(name)); err != nil {
+		attachments = append(attachments, a.asking(name))
+	}
+	for _, a := range attachments {
+		wants, err := n.tryChains(ctx, r, a)
+		if err == nil {
+			err = keep(wants)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -62,18 +79,18 @@ func (a *Attachment) asking(name string) *Attachment {
 	return &asking
 }
 
-// tryChains builds an attachment's chains and stores their objects.
-func (n *Node) tryChains(ctx context.Context, r *resolver, a *Attachment) error {
+// tryChains builds an attachment's chains, and returns their members.
+func (n *Node) tryChains(ctx context.Context, r *resolver, a *Attachment) (map[chain.Side][]wanted, error) {
 	wants, err := resolveSides(r, a, nil, a.sides())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, list := range wants {
 		if err := n.tryBuild(ctx, a.requested(), list, dispatcher.Options{Counters: a.Counters}); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return n.storeObjects(wants)
+	return wants, nil
 }
 
 // tryBuild builds a chain as an interface that carries none would get it, and lets it

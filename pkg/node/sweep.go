@@ -140,18 +140,18 @@ func (t *tenure) dead() (bool, error) {
 	if t.rec == nil || t.rec.State == nil || t.iface == nil {
 		return true, nil
 	}
-	return t.leftToLibxdp()
+	return t.node.leftToLibxdp(t.rec, t.iface)
 }
 
 // leftToLibxdp tells whether our members have left a libxdp chain, and libxdp's tools
 // have taken theirs off since.
-func (t *tenure) leftToLibxdp() (bool, error) {
-	if t.hasMembers() || !t.hasLibxdp() {
+func (n *Node) leftToLibxdp(rec *record.Record, iface *netdev.Interface) (bool, error) {
+	if rec.State == nil || len(rec.State.Members) > 0 || rec.State.Dispatcher != chain.DispatcherLibxdp {
 		return false, nil
 	}
-	found, err := t.node.findLibxdp(t.rec, t.iface)
+	found, err := n.findLibxdp(rec, iface)
 	found.close()
-	return found == nil, err
+	return found == nil && err == nil, err
 }
 
 func (t *tenure) owners() []record.Owner {

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+// ExamineState says in what state the records, the pins and the store of the node are. It
+// changes nothing.
+func (n *Node) ExamineState() []Finding {
+	left, err := n.Leftovers()
+	return []Finding{
+		n.examineChains(err),
+		examineLeftovers("records", left, "no record is of a chain that is dead", LeftoverChain, LeftoverChange, LeftoverAttachment),
+		examineLeftovers("pins", left, "no pins are left of what is gone", LeftoverPins, LeftoverMaps, LeftoverLibxdp),
+		n.examineBroken(),
+		examineLeftovers("files", left, "no file is left that nobody needs", LeftoverObject, LeftoverTemporary),
+	}
+}
+
+// examineChains counts the chains, and says what could not be read of them.
+func (n *Node) examineChains(unread error) Finding {
+	const check = "chains"
+	recorded, err := n.Records.Keys()
+	var lost []string
+	if err == nil {
+		lost, err = n.lost(recorded)
+	}
+	switch {
+	case err != nil || unread != nil:
+		message := strings.Join(strings.Split(errors.Join(err, unread).Error(), "\n"), "; ")
+		return Failing(check, message, "a file that is broken is set aside by whoever reads it next, such as xdpctl list; others: run xdpctl as root")
+	case len(lost) > 0:
+		return Failing(check, fmt.Sprintf("%s without a record: %s", counted(len(lost), "chain runs", "chains run"), strings.Join(lost, ", ")),
+			"have the pods made anew, or remove the pin of the link in the chain's folder below "+n.BPFFS.Root+"/xdp-chain/chains to take it off")
+	}
+	return OK(check, counted(len(recorded), "chain is recorded", "chains are recorded"))
+}
+
+// lost returns the chains that a link holds on an interface and that have no record.
+func (n *Node) lost(recorded []chain.Key) ([]string, error) {
+	pinned, err := n.BPFFS.Keys()
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(pinned, compareKeys)
+	var lost []string
+	for _, key := range pinned {
+		if slices.Contains(recorded, key) {
+			continue
+		}
+		alive, err := n.linkAlive(key)
+		if err != nil {
+			return nil, err
+		}
+		if alive && n.knowsNoRecord(key) {
+			lost = append(lost, key.String())
+		}
+	}
+	return lost, nil
+}
+
+// knowsNoRecord looks again: a chain may have come since the records were listed.
+func (n *Node) knowsNoRecord(key chain.Key) bool {
+	keys, err := n.Records.Keys()
+	return err == nil && !slices.Contains(keys, key)
+}
+
+// examineLeftovers says which leftovers there are of some kinds.
+func examineLeftovers(check string, left []Leftover, none string, kinds ...LeftoverKind) Finding {
+	var list []string
+	for _, l := range left {
+		if slices.Contains(kinds, l.Kind) {
+			list = append(list, l.String())
+		}
+	}
+	if len(list) == 0 {
+		return OK(check, none)
+	}
+	const shown = 3
+	found := fmt.Sprintf("%s: %s", counted(len(list), "leftover", "leftovers"), strings.Join(list[:min(shown, len(list))], ", "))
+	if len(list) > shown {
+		found += fmt.Sprintf(", and %d more", len(list)-shown)
+	}
+	return Warning(check, found, "xdpctl gc removes them; xdpctl gc --dry-run lists them")
+}
+
+func (n *Node) examineBroken() Finding {
+	const check = "broken"
+	paths, err := n.Records.Broken()
+	switch {
+	case err != nil:
+		return Failing(check, err.Error(), "run xdpctl as root")
+	case len(paths) == 0:
+		return OK(check, "no record was found broken and set aside")
+	}
+	return Warning(check, fmt.Sprintf("%s, last as %s", counted(len(paths), "broken file was set aside", "broken files were set aside"), paths[len(paths)-1]),
+		"look at what broke them, have their pods made anew, and remove them")
+}
+
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
