@@ -22,6 +22,19 @@ func readConflist(path string) (*netconf.Conf, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	i, err := ourEntry(list)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	c, err := parseEntry(list, i)
+	if err != nil {
+		return nil, inEachLine(path, err)
+	}
+	return c, nil
+}
+
+// ourEntry returns which plugin of a network is ours.
+func ourEntry(list *libcni.NetworkConfigList) (int, error) {
 	var ours []int
 	for i, plugin := range list.Plugins {
 		if plugin.Network.Type == pluginType {
@@ -30,19 +43,25 @@ func readConflist(path string) (*netconf.Conf, error) {
 	}
 	switch len(ours) {
 	case 0:
-		return nil, fmt.Errorf("%s: network %q has no plugin of type %s; its pods get no chain", path, list.Name, pluginType)
+		return 0, fmt.Errorf("network %q has no plugin of type %s; its pods get no chain", list.Name, pluginType)
 	case 1:
-	default:
-		return nil, fmt.Errorf("%s: network %q has %d plugins of type %s (the first are plugins[%d] and plugins[%d]); the later ones replace the chain of the earlier: put all programs into one",
-			path, list.Name, len(ours), pluginType, ours[0], ours[1])
+		return ours[0], nil
 	}
-	c, err := netconf.Parse(list.Plugins[ours[0]].Bytes)
+	return 0, fmt.Errorf("network %q has %d plugins of type %s (the first are plugins[%d] and plugins[%d]); the later ones replace the chain of the earlier: put all programs into one",
+		list.Name, len(ours), pluginType, ours[0], ours[1])
+}
+
+// parseEntry reads our entry. Errors are a sentence a line, each with the entry's place.
+func parseEntry(list *libcni.NetworkConfigList, i int) (*netconf.Conf, error) {
+	c, err := netconf.Parse(list.Plugins[i].Bytes)
 	if err != nil {
-		return nil, inEachLine(fmt.Sprintf("%s: plugins[%d]", path, ours[0]), err)
+		return nil, inEachLine(entryPath(i), err)
 	}
 	c.Name = list.Name
 	return c, nil
 }
+
+func entryPath(i int) string { return fmt.Sprintf("plugins[%d]", i) }
 
 // inEachLine puts a place in front of every line of an error.
 func inEachLine(place string, err error) error {

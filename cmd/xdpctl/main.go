@@ -28,7 +28,6 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().BoolP("quiet", "q", false, "print nothing but what was asked for, such as the id of a member")
 	root.AddCommand(
 		loadCommand(),
@@ -39,9 +38,14 @@ func command() *cobra.Command {
 		statusCommand(),
 		statsCommand(),
 		flowsCommand(),
+		checkCommand(),
+		gcCommand(),
+		doctorCommand(),
 		policyCommand(),
+		conflistCommand(),
 		versionCommand(),
 	)
+	addCompletions(root)
 	return root
 }
 

@@ -44,13 +44,16 @@ var ofTheKernel = []string{"flows.txtar", "get.txtar", "list.txtar", "load.txtar
 //	netns VAR
 //	iface KIND NAME [NETNS]
 //	member VAR FLAGS...
+//	plugin FOLDER
+//	unplug
+//	foreign
 //
 // The first makes a pod with interface eth0 and peer host0, with the programs and
 // settings of a JSON file, and sets KEY, NETNS, HOSTKEY, HOSTINDEX and, of the members of
 // its side, ID0, CREATED0 and so on. The second sends it N frames, of which FILE has the
 // hexadecimal digits, and waits until its chain has counted them. For the others see
-// [newNetNS], [newInterface] and [loadMember]. OBJECTS is a folder of objects, and what a
-// script has loaded goes with it.
+// [newNetNS], [newInterface], [loadMember], [plugin], [unplug] and [foreign]. OBJECTS is a
+// folder of objects, and what a script has loaded goes with it.
 func TestScripts(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
@@ -92,6 +95,7 @@ func runScript(t *testing.T, bin, file string) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"pod": pod, "send": send, "netns": newNetNS, "iface": newInterface, "member": loadMember,
+			"plugin": plugin, "unplug": unplug, "foreign": foreign,
 		},
 	})
 }

@@ -33,7 +33,7 @@ var built = sync.OnceValues(func() (string, error) {
 })
 
 // Binary returns the path of a binary under test: xdp-chain or xdpctl.
-func Binary(t *testing.T, name string) string {
+func Binary(t testing.TB, name string) string {
 	t.Helper()
 	folder, err := built()
 	if err != nil {

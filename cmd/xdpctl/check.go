@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/node"
+)
+
+func checkCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check KEY... | --all",
+		Short: "Compare what is recorded of chains with what the kernel runs",
+		Long: "Compare what is recorded of chains with what the kernel runs, whoever owns their members.\n" +
+			"KEY is a chain's as list shows it. What a network's configuration wants of a chain is not\n" +
+			"looked at; CNI's CHECK does that.\n\n" + exitHelp,
+	}
+	all := cmd.Flags().Bool("all", false, "every chain of this node")
+	output := addFormat(cmd, formatTable, formatJSON)
+	timeout := addTimeout(cmd)
+	cmd.Args = func(_ *cobra.Command, args []string) error {
+		if (len(args) > 0) == *all {
+			return errors.New("which chains? Give their keys, as xdpctl list shows them, or --all")
+		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		keys, err := parseKeys(args)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := timeout.context(cmd.Context())
+		defer cancel()
+		checked, err := checkChains(ctx, node.Default(), keys)
+		if err := printChecked(newPage(cmd.OutOrStdout(), *output), *output, checked, quiet(cmd)); err != nil {
+			return unread(err)
+		}
+		switch {
+		case errors.Is(err, node.ErrNoChain):
+			return absent(fmt.Errorf("%w; xdpctl list shows those there are", err))
+		case err != nil:
+			return unread(err)
+		}
+		return differing(checked)
+	}
+	return cmd
+}
+
+func parseKeys(args []string) ([]chain.Key, error) {
+	keys := make([]chain.Key, len(args))
+	for i, arg := range args {
+		if err := keys[i].UnmarshalText([]byte(arg)); err != nil {
+			return nil, fmt.Errorf("%w; keys are in the first column of xdpctl list", err)
+		}
+	}
+	return keys, nil
+}
+
+// checkChains checks chains by their keys, and without keys all there are.
+func checkChains(ctx context.Context, n *node.Node, keys []chain.Key) ([]node.CheckedChain, error) {
+	if len(keys) == 0 {
+		return n.CheckAll(ctx)
+	}
+	checked := make([]node.CheckedChain, 0, len(keys))
+	var errs []error
+	for _, key := range keys {
+		c, err := n.CheckChain(ctx, key)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		checked = append(checked, c)
+	}
+	return checked, errors.Join(errs...)
+}
+
+// differing is the error, without words, that ends check where a chain differs.
+func differing(checked []node.CheckedChain) error {
+	for _, c := range checked {
+		if len(c.Differences) > 0 {
+			return differs(errors.New(""))
+		}
+	}
+	return nil
+}
+
+func printChecked(p page, as format, checked []node.CheckedChain, onlyDiffering bool) error {
+	if as.structured() {
+		return printValue(p, as, checked)
+	}
+	t := newTable(column{title: "CHAIN"}, column{title: "INTERFACE"}, column{title: "NETNS", cut: true}, column{title: "STATE"})
+	var below []string
+	for _, c := range checked {
+		state := green.of("ok")
+		if len(c.Differences) > 0 {
+			state = red.of("differs")
+		} else if onlyDiffering {
+			continue
+		}
+		t.add(c.Key, c.Interface, c.NetNS, state)
+		var lines strings.Builder
+		for _, d := range c.Differences {
+			fmt.Fprintf(&lines, "  %s\n", printable(d))
+		}
+		below = append(below, lines.String())
+	}
+	if len(below) == 0 {
+		if !onlyDiffering {
+			_, err := fmt.Fprintln(p, "no chains on this node")
+			return err
+		}
+		return nil
+	}
+	lines := t.lines(p)
+	var out strings.Builder
+	out.WriteString(lines[0])
+	for i := range below {
+		out.WriteString(lines[i+1] + below[i])
+	}
+	_, err := io.WriteString(p, out.String())
+	return err
+}

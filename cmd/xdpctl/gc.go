@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xdp-chain/xdp-chain/pkg/node"
+)
+
+// gcPatience is how long gc works by default: each chain takes some tens of milliseconds
+// to come off.
+const gcPatience = 2 * time.Minute
+
+func gcCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "gc [--dry-run]",
+		Short: "Remove what dead chains, pods and processes have left on this node",
+		Long: "Remove what is dead for good: chains whose interface or network namespace is gone, pins\n" +
+			"without a record, shared maps that no pod shares any more, libxdp's pins of network\n" +
+			"namespaces that are gone, objects that no chain needs, and what killed processes left.\n" +
+			"Chains that run are not touched, nor is what somebody works on.",
+		Args: cobra.NoArgs,
+	}
+	dry := cmd.Flags().Bool("dry-run", false, "say what would be removed, and change nothing")
+	timeout := cmd.Flags().Duration("timeout", gcPatience, "how long to go on")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		n := node.Default()
+		if *dry {
+			left, err := n.Leftovers()
+			return unread(errors.Join(printLeftovers(cmd.OutOrStdout(), "would remove", left, err), err))
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), *timeout)
+		defer cancel()
+		removed, err := n.RemoveLeftovers(ctx)
+		if quiet(cmd) {
+			return unread(err)
+		}
+		return unread(errors.Join(printLeftovers(cmd.OutOrStdout(), "removed", removed, err), err))
+	}
+	return cmd
+}
+
+// printLeftovers prints a line for each. That there are none is said only where everything
+// was looked at.
+func printLeftovers(w io.Writer, verb string, left []node.Leftover, failed error) error {
+	if len(left) == 0 && failed == nil {
+		_, err := fmt.Fprintln(w, "nothing to remove")
+		return err
+	}
+	for _, l := range left {
+		if _, err := fmt.Fprintln(w, verb, printable(l.String())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
