@@ -17,7 +17,8 @@ import (
 
 // EncodeEntries returns what entries are in a map of the given spec: keys as bytes,
 // values as bytes, or for a per-CPU map as one slice of bytes for each possible CPU,
-// all the same. Errors name the map and the entry by its index from 0.
+// all the same, or for a devmap or cpumap whose entry names a program as a
+// [chain.SecondStage]. Errors name the map and the entry by its index from 0.
 func EncodeEntries(spec *ebpf.MapSpec, entries []chain.MapEntry) ([]ebpf.MapKV, error) {
 	contents, err := encodeEntries(spec, entries)
 	if err != nil {
@@ -55,18 +56,15 @@ func encodeEntries(spec *ebpf.MapSpec, entries []chain.MapEntry) ([]ebpf.MapKV, 
 
 // checkFillable refuses maps whose entries a configuration cannot hold.
 func checkFillable(spec *ebpf.MapSpec) error {
-	indexed := spec.Type == ebpf.Array || spec.Type == ebpf.PerCPUArray || spec.Type == ebpf.CPUMap
-	if indexed && spec.KeySize != 4 || spec.Type == ebpf.LPMTrie && spec.KeySize < 5 {
+	if byIndex(spec.Type) && spec.KeySize != 4 || spec.Type == ebpf.LPMTrie && spec.KeySize < 5 {
 		return fmt.Errorf("a map of type %v cannot have keys of %d bytes", spec.Type, spec.KeySize)
 	}
 	switch spec.Type {
 	case ebpf.Hash, ebpf.LRUHash, ebpf.PerCPUHash, ebpf.LRUCPUHash,
-		ebpf.Array, ebpf.PerCPUArray, ebpf.LPMTrie, ebpf.CPUMap:
+		ebpf.Array, ebpf.PerCPUArray, ebpf.LPMTrie, ebpf.CPUMap, ebpf.DevMap, ebpf.DevMapHash:
 		return checkMemory(spec)
 	case ebpf.ProgramArray, ebpf.ArrayOfMaps, ebpf.HashOfMaps:
 		return fmt.Errorf("a map of type %v holds programs or maps, which cannot be written as entries", spec.Type)
-	case ebpf.DevMap, ebpf.DevMapHash:
-		return fmt.Errorf("a map of type %v holds interfaces of the network namespace that fills it, which is not the pod's; fill it from outside", spec.Type)
 	case ebpf.XSKMap, ebpf.SockMap, ebpf.SockHash:
 		return fmt.Errorf("a map of type %v holds sockets; whoever opens them fills it", spec.Type)
 	default:
@@ -79,14 +77,23 @@ func encodeKey(spec *ebpf.MapSpec, value json.RawMessage) ([]byte, error) {
 	if err := checkGiven(value); err != nil {
 		return nil, err
 	}
-	switch spec.Type {
-	case ebpf.Array, ebpf.PerCPUArray, ebpf.CPUMap:
+	switch {
+	case byIndex(spec.Type):
 		return key, encodeIndex(key, spec, value)
-	case ebpf.LPMTrie:
+	case spec.Type == ebpf.LPMTrie:
 		return key, encodeLPMKey(key, spec, value)
 	default:
 		return key, encodeTyped(key, spec.Key, value)
 	}
+}
+
+// byIndex reports whether a map's keys are numbers from 0 to its size.
+func byIndex(t ebpf.MapType) bool {
+	switch t {
+	case ebpf.Array, ebpf.PerCPUArray, ebpf.CPUMap, ebpf.DevMap:
+		return true
+	}
+	return false
 }
 
 // encodeIndex takes the key's type where there is one, which may be an enum.
@@ -140,10 +147,13 @@ func canonical(spec *ebpf.MapSpec, key []byte) string {
 }
 
 func encodeValue(spec *ebpf.MapSpec, value json.RawMessage) (any, error) {
-	encoded := make([]byte, spec.ValueSize)
 	if err := checkGiven(value); err != nil {
 		return nil, err
 	}
+	if r, ok := redirectOf(spec.Type); ok {
+		return r.encode(spec, value)
+	}
+	encoded := make([]byte, spec.ValueSize)
 	if err := encodeTyped(encoded, spec.Value, value); err != nil {
 		return nil, err
 	}

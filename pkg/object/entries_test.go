@@ -84,7 +84,6 @@ func TestEntriesRefused(t *testing.T) {
 		{"untyped", entries(`1`, `1`), []string{"does not say its type", "__type(key"}},
 		{"jumps", entries(`0`, `1`), []string{"ProgramArray", "cannot be written as entries"}},
 		{"tables", entries(`0`, `1`), []string{"HashOfMaps", "cannot be written as entries"}},
-		{"ports", entries(`0`, `1`), []string{"DevMap", "network namespace"}},
 		{"events", entries(`0`, `1`), []string{"RingBuf", "no entries"}},
 	}
 	for _, test := range tests {

@@ -8,20 +8,35 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/cilium/ebpf"
+
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
-// ConfigureMaps sets the size and the entries of the program's maps. Scope and
-// pinned are for whoever loads the program: see [Program.MapScope]. Errors name the
-// map and, where it is about one, the entry by its index from 0; a name that is no
-// map's is an error that lists those there are.
+// ConfigureMaps sets the size and the entries of the program's maps, and brings in the
+// second stages that entries name, with maps and variables of theirs: globals are set
+// after it. Scope and pinned are for whoever loads the program: see [Program.MapScope].
+// Errors name the map and, where it is about one, the entry by its index from 0; a name
+// that is no map's is an error that lists those there are.
 func (p *Program) ConfigureMaps(settings map[string]chain.MapSettings) error {
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		if err := p.configureMap(name, settings[name]); err != nil {
-			return unusable{fmt.Errorf("object %s: map %q: %w", p.object.Origin, name, err)}
-		}
+	if err := p.configureMaps(settings); err != nil {
+		return unusable{fmt.Errorf("object %s: %w", p.object.Origin, err)}
 	}
 	return nil
+}
+
+func (p *Program) configureMaps(settings map[string]chain.MapSettings) error {
+	// Maps that only second stages use come after those that bring them in.
+	left := slices.Sorted(maps.Keys(settings))
+	for len(left) > 0 {
+		known := slices.IndexFunc(left, func(name string) bool { return p.Spec.Maps[name] != nil })
+		name := left[max(known, 0)]
+		if err := p.configureMap(name, settings[name]); err != nil {
+			return fmt.Errorf("map %q: %w", name, err)
+		}
+		left = slices.DeleteFunc(left, func(other string) bool { return other == name })
+	}
+	return p.checkStages()
 }
 
 func (p *Program) configureMap(name string, settings chain.MapSettings) error {
@@ -48,6 +63,24 @@ func (p *Program) configureMap(name string, settings chain.MapSettings) error {
 		return err
 	}
 	spec.Contents = contents
+	if err := p.checkShared(name, settings); err != nil {
+		return err
+	}
+	return p.addStages(name)
+}
+
+// checkShared refuses entries that are one chain's own in a map that is several chains'.
+func (p *Program) checkShared(name string, settings chain.MapSettings) error {
+	spec := p.Spec.Maps[name]
+	if p.MapScope(name, map[string]chain.MapSettings{name: settings}) != chain.ScopeNode {
+		return nil
+	}
+	switch {
+	case spec.Type == ebpf.DevMap || spec.Type == ebpf.DevMapHash:
+		return errors.New("its entries are interfaces of one network namespace, and scope node would share it between several; give it scope pod")
+	case len(stagesIn(spec)) > 0:
+		return errors.New("its entries have programs, which are one chain's, and scope node would share it between several; give it scope pod")
+	}
 	return nil
 }
 

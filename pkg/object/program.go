@@ -14,16 +14,17 @@ import (
 
 // Program is one XDP program out of an [Object], on its way to the kernel.
 type Program struct {
-	// Spec holds exactly one program, named Function, and the maps and variables
-	// that it refers to, under their names in the object.
+	// Spec holds the program, named Function, and the maps and variables that it
+	// refers to, under their names in the object. Where entries of its maps have
+	// programs, second stages, it holds those, too.
 	Spec *ebpf.CollectionSpec
 	// Function is the program's name.
 	Function string
 	// RunConfig is what the object itself says about the program's place in a
 	// chain: the XDP_RUN_CONFIG of libxdp's xdp/xdp_helpers.h.
 	RunConfig chain.RunConfig
-	// Frags reports whether the program can take packets of several fragments
-	// (SEC("xdp.frags")).
+	// Frags reports whether the program, and what second stages it has, can take
+	// packets of several fragments (SEC("xdp.frags")).
 	Frags bool
 	// License is the object's license section, empty where it has none.
 	License string
@@ -52,18 +53,15 @@ func (o *Object) program(function string) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := o.checkReferences(spec); err != nil {
-		return nil, fmt.Errorf("program %q: %w", spec.Name, err)
-	}
 	p := &Program{
 		Function:      spec.Name,
-		Frags:         spec.Flags&unix.BPF_F_XDP_HAS_FRAGS != 0,
+		Frags:         true,
 		License:       spec.License,
 		GPLCompatible: chain.GPLCompatible(spec.License),
 		object:        o,
 		byName:        make(map[string]bool),
 		Spec: &ebpf.CollectionSpec{
-			Programs:  map[string]*ebpf.ProgramSpec{spec.Name: spec.Copy()},
+			Programs:  make(map[string]*ebpf.ProgramSpec),
 			Maps:      make(map[string]*ebpf.MapSpec),
 			Variables: make(map[string]*ebpf.VariableSpec),
 			ByteOrder: o.spec.ByteOrder,
@@ -73,19 +71,38 @@ func (o *Object) program(function string) (*Program, error) {
 	if p.RunConfig, err = readRunConfig(o.runConfig, spec.Name); err != nil {
 		return nil, fmt.Errorf("run config of program %q: %w", spec.Name, err)
 	}
-	for i := range spec.Instructions {
-		if ins := &spec.Instructions[i]; ins.IsLoadFromMap() && ins.Reference() != "" {
-			if err := p.addMap(ins.Reference()); err != nil {
-				return nil, fmt.Errorf("program %q: map %q: %w", spec.Name, ins.Reference(), err)
-			}
+	return p, p.addProgram(spec)
+}
+
+// addProgram copies a program out of the object, with what it refers to.
+func (p *Program) addProgram(spec *ebpf.ProgramSpec) error {
+	if err := p.object.checkReferences(spec); err != nil {
+		return fmt.Errorf("program %q: %w", spec.Name, err)
+	}
+	for _, name := range mapsOf(spec) {
+		if err := p.addMap(name); err != nil {
+			return fmt.Errorf("program %q: map %q: %w", spec.Name, name, err)
 		}
 	}
-	for name, v := range o.spec.Variables {
-		if p.Spec.Maps[v.SectionName] != nil {
+	for name, v := range p.object.spec.Variables {
+		if p.Spec.Maps[v.SectionName] != nil && p.Spec.Variables[name] == nil {
 			p.Spec.Variables[name] = v.Copy()
 		}
 	}
-	return p, nil
+	p.Spec.Programs[spec.Name] = spec.Copy()
+	p.Frags = p.Frags && spec.Flags&unix.BPF_F_XDP_HAS_FRAGS != 0
+	return nil
+}
+
+// mapsOf returns the names of the maps that a program refers to, some more than once.
+func mapsOf(spec *ebpf.ProgramSpec) []string {
+	var names []string
+	for i := range spec.Instructions {
+		if ins := &spec.Instructions[i]; ins.IsLoadFromMap() && ins.Reference() != "" {
+			names = append(names, ins.Reference())
+		}
+	}
+	return names
 }
 
 // addMap copies a map out of the object, and with a map of maps those it holds.

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package object
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+
+	"github.com/xdp-chain/xdp-chain/internal/whole"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+// redirect is a type of map by which a member redirects frames. Its entries can have a
+// program, a second stage.
+type redirect struct {
+	// target is what the first word of a value is called: a member of struct
+	// bpf_devmap_val and of struct bpf_cpumap_val (linux/bpf.h).
+	target string
+	// attach is the type that second stages are loaded with, and section theirs.
+	attach  ebpf.AttachType
+	section string
+}
+
+func redirectOf(t ebpf.MapType) (redirect, bool) {
+	switch t {
+	case ebpf.DevMap, ebpf.DevMapHash:
+		return redirect{"ifindex", ebpf.AttachXDPDevMap, "xdp/devmap"}, true
+	case ebpf.CPUMap:
+		return redirect{"qsize", ebpf.AttachXDPCPUMap, "xdp/cpumap"}, true
+	}
+	return redirect{}, false
+}
+
+// stageSize is the size of a value with a program. Without one, 4 bytes do.
+const stageSize = 8
+
+// encode takes {"ifindex": 7} or {"qsize": 192}, with "program" or without, or the number
+// alone. It returns bytes, or a [chain.SecondStage]. What the values are is the kernel's
+// business, whatever types the object gives them.
+func (r redirect) encode(spec *ebpf.MapSpec, value json.RawMessage) (any, error) {
+	if spec.ValueSize != 4 && spec.ValueSize != stageSize {
+		return nil, fmt.Errorf("a map of type %v cannot have values of %d bytes", spec.Type, spec.ValueSize)
+	}
+	given := []member{{r.target, value}}
+	if _, ok := whole.Parse(value); !ok {
+		var err error
+		if given, err = members(value); err != nil {
+			return nil, wants(fmt.Sprintf(`a number, or an object such as {%q: 1, "program": "name"}`, r.target), value)
+		}
+	}
+	var stage chain.SecondStage
+	for _, g := range given {
+		if err := r.encodeMember(&stage, g); err != nil {
+			return nil, at("."+g.name, err)
+		}
+	}
+	switch {
+	case stage.Target == 0:
+		return nil, fmt.Errorf("%s is missing or 0", r.target)
+	case stage.Function == "":
+		return stage.Value(0)[:spec.ValueSize], nil
+	case spec.ValueSize != stageSize:
+		return nil, errors.New("its 4 bytes have no room for a program; declare the map's value as struct bpf_devmap_val or struct bpf_cpumap_val")
+	}
+	return stage, nil
+}
+
+func (r redirect) encodeMember(stage *chain.SecondStage, given member) (err error) {
+	switch given.name {
+	case r.target:
+		word := make([]byte, 4)
+		err = encode(word, &btf.Int{Name: "__u32", Size: 4}, given.value)
+		stage.Target = binary.NativeEndian.Uint32(word)
+	case "program":
+		if !isString(given.value) {
+			return wants("the name of a program of the object", given.value)
+		}
+		stage.Function, err = unquote(given.value)
+	default:
+		return fmt.Errorf("there is no such member; there are %s and program", r.target)
+	}
+	return err
+}
