@@ -38,6 +38,9 @@ type Options struct {
 	// Ifindex is the interface whose hardware shall run the chain (mode offload),
 	// otherwise 0.
 	Ifindex int
+	// InNetNS runs a function in the network namespace of the chain's interface: the
+	// interfaces in the entries of devmaps are of that one. Nil is the process's own.
+	InNetNS func(func() error) error
 	// TXByRedirect makes the verdict tx a redirect to the interface that the frame came
 	// from, which is counted as tx all the same. A veth gives both to its other end. But
 	// where that polls (NAPI) for GRO's sake and has no XDP program, the driver wakes

@@ -13,9 +13,10 @@ import (
 // Member is a program and its place in a chain.
 type Member struct {
 	chain.Member
-	// Spec holds exactly one program, under the key Function, and every map and
-	// variable it refers to, with globals and entries set. Build does not change it.
-	// Nil for a member that somebody else put into a libxdp chain; then Loaded is not.
+	// Spec holds the program, under the key Function, and every map and variable it
+	// refers to, with globals and entries set. Entries of devmaps and cpumaps may be a
+	// [chain.SecondStage]; then it holds their programs as well, and no others. Build
+	// does not change it. Nil for a member that somebody else put into a libxdp chain; then Loaded is not.
 	Spec *ebpf.CollectionSpec
 	// Maps are existing maps to use instead of new ones, by their key in Spec.Maps;
 	// data sections such as ".bss" may be among them. They stay the caller's.
@@ -34,8 +35,8 @@ type Member struct {
 // one, or a program that is not for the XDP hook of an interface, is an error that
 // satisfies errors.Is(err, chain.ErrInvalid).
 func (m *Member) Program() (*ebpf.ProgramSpec, error) {
-	if m.Spec == nil || len(m.Spec.Programs) != 1 || m.Spec.Programs[m.Function] == nil {
-		return nil, fmt.Errorf("%w: member %q must hold the program %q and no other", chain.ErrInvalid, m.Name, m.Function)
+	if m.Spec == nil || m.Spec.Programs[m.Function] == nil || !m.holdsStagesAlone() {
+		return nil, fmt.Errorf("%w: member %q must hold the program %q and no other for an interface", chain.ErrInvalid, m.Name, m.Function)
 	}
 	p := m.Spec.Programs[m.Function]
 	if p.Type != ebpf.XDP {
@@ -47,4 +48,14 @@ func (m *Member) Program() (*ebpf.ProgramSpec, error) {
 		return nil, fmt.Errorf("%w: program %q of member %q is to be attached as %s; a chain sits on an interface", chain.ErrInvalid, m.Function, m.Name, p.AttachType)
 	}
 	return p, nil
+}
+
+// holdsStagesAlone reports whether all programs but the member's are for entries of maps.
+func (m *Member) holdsStagesAlone() bool {
+	for name, p := range m.Spec.Programs {
+		if name != m.Function && p.AttachType != ebpf.AttachXDPDevMap && p.AttachType != ebpf.AttachXDPCPUMap {
+			return false
+		}
+	}
+	return true
 }

@@ -119,7 +119,7 @@ func (t *tenure) next(p plan, c choice, found *libxdpChain) (*record.State, erro
 		Generation: t.generation() + 1, Requested: p.requested, Members: p.sorted(),
 		Mode: p.requested.Mode, Attach: p.requested.Attach,
 		Dispatcher: c.Kind(), DispatcherWhy: c.why, LibxdpVersion: c.version,
-		Counters: p.counters && c.Kind() != chain.DispatcherLibxdp,
+		Counters: p.counters && c.Kind() != chain.DispatcherLibxdp, Frags: p.frags(),
 	}
 	if found != nil {
 		s.Replaced = found.id
@@ -155,7 +155,7 @@ func (t *tenure) build(ctx context.Context, p plan, c choice, next *record.State
 	if err != nil {
 		return nil, err
 	}
-	opts := dispatcher.Options{Counters: next.Counters, TXByRedirect: byGRO}
+	opts := dispatcher.Options{Counters: next.Counters, TXByRedirect: byGRO, InNetNS: t.iface.NetNS.Do}
 	if next.Mode != chain.ModeOffload {
 		return c.Build(ctx, members, opts)
 	}

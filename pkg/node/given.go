@@ -52,7 +52,7 @@ func (t *tenure) givenMaps(ctx context.Context, p plan) (*givenMaps, error) {
 	members := slices.Clone(p.members)
 	slices.SortStableFunc(members, func(a, b wanted) int { return cmp.Compare(mapsNetwork(a.Owner), mapsNetwork(b.Owner)) })
 	for i := range members {
-		if err := g.addMember(ctx, t, &members[i]); err != nil {
+		if err := g.addMember(ctx, t, &members[i], t.flipsFrags(&p)); err != nil {
 			err = fmt.Errorf("program %q: %w", members[i].Name, err)
 			err = errors.Join(err, g.undo())
 			g.close()
@@ -82,12 +82,13 @@ func mapsNetwork(owner record.Owner) string {
 
 // addMember opens the maps of one member. One that is only built again has what it
 // runs with, whatever has become of the network's maps and of pins that are others'.
-func (g *givenMaps) addMember(ctx context.Context, t *tenure, w *wanted) error {
+func (g *givenMaps) addMember(ctx context.Context, t *tenure, w *wanted, flipsFrags bool) error {
 	kept, err := t.keptMaps(w)
 	if err != nil {
 		return err
 	}
 	g.byMember[w.Name] = kept
+	others := make(map[string]bool)
 	for name := range w.program.Spec.Maps {
 		if w.rebuilt && kept[name] != nil {
 			continue
@@ -97,10 +98,12 @@ func (g *givenMaps) addMember(ctx context.Context, t *tenure, w *wanted) error {
 			return fmt.Errorf("map %q: %w", name, err)
 		}
 		if m != nil {
+			others[name] = !isSame(kept[name], m)
 			kept[name].Close()
 			kept[name] = m
 		}
 	}
+	w.dropRedirects(kept, others, flipsFrags)
 	return nil
 }
 

@@ -9,8 +9,6 @@ import (
 	"maps"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/xdp-chain/xdp-chain/pkg/catalog"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
@@ -123,9 +121,7 @@ func keepsNative(ctx context.Context, c choice, p *plan, built *dispatcher.Built
 	if p.requested.Mode != chain.ModeAuto || built.Frags {
 		return false, nil
 	}
-	oneBuffer := func(w wanted) bool {
-		return w.program.Spec.Programs[w.Function].Flags&unix.BPF_F_XDP_HAS_FRAGS == 0
-	}
+	oneBuffer := func(w wanted) bool { return !w.program.Frags }
 	own, asked := byWish(p.members)
 	if len(own) == 0 || slices.ContainsFunc(own, oneBuffer) || !slices.ContainsFunc(asked, oneBuffer) {
 		return false, nil

@@ -126,10 +126,10 @@ func (n *Node) rebuild(m record.Member) (wanted, error) {
 
 // configure gives the program the globals and the map settings of its record.
 func (w *wanted) configure() error {
-	if err := w.program.SetGlobals(w.Globals); err != nil {
+	if err := w.program.ConfigureMaps(w.Maps); err != nil {
 		return err
 	}
-	return w.program.ConfigureMaps(w.Maps)
+	return w.program.SetGlobals(w.Globals)
 }
 
 func expandGlobals(globals map[string]json.RawMessage, pod object.Pod) (map[string]json.RawMessage, error) {

@@ -83,6 +83,8 @@ type State struct {
 	// Replaced is the id of the libxdp dispatcher in whose place this one came, and
 	// whose pins go when this generation is final; 0 where there was none.
 	Replaced uint32 `json:"replaced,omitempty"`
+	// Frags tells whether every member takes packets of several buffers.
+	Frags bool `json:"frags,omitempty"`
 	// Counters tells whether the dispatcher counts verdicts.
 	Counters bool `json:"counters"`
 	// Members are the chain's programs in running order. Those that libxdp's tools

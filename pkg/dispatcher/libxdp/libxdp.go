@@ -62,7 +62,7 @@ func (d multiprog) Build(ctx context.Context, members []dispatcher.Member, opts 
 		return nil, err
 	}
 	built := &dispatcher.Built{Maps: make(map[string]map[string]*ebpf.Map, len(members)), Frags: load.TakesFrags(members)}
-	if err := d.fill(ctx, built, members); err != nil {
+	if err := d.fill(ctx, built, members, opts); err != nil {
 		return nil, errors.Join(load.Permission(err), built.Close())
 	}
 	return built, nil
@@ -70,12 +70,12 @@ func (d multiprog) Build(ctx context.Context, members []dispatcher.Member, opts 
 
 // fill loads the dispatcher and puts the members into its slots. What it made before
 // an error is in built.
-func (d multiprog) fill(ctx context.Context, built *dispatcher.Built, members []dispatcher.Member) error {
+func (d multiprog) fill(ctx context.Context, built *dispatcher.Built, members []dispatcher.Member, opts dispatcher.Options) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	plan := makePlan(d.version, members, built.Frags)
-	if err := loadWithMaps(built, plan.config, members); err != nil {
+	if err := loadWithMaps(built, plan.config, members, opts); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -96,9 +96,10 @@ func (d multiprog) fill(ctx context.Context, built *dispatcher.Built, members []
 
 // loadWithMaps loads the dispatcher while the members' maps are made, since a pod waits
 // for both.
-func loadWithMaps(built *dispatcher.Built, config *Config, members []dispatcher.Member) (err error) {
+func loadWithMaps(built *dispatcher.Built, config *Config, members []dispatcher.Member, opts dispatcher.Options) (err error) {
 	maps := make(chan error)
-	go func() { maps <- load.Maps(built, members) }()
+	// Extension programs, which use the maps, are loaded without the flag for frags.
+	go func() { maps <- load.Maps(built, members, load.Redirects{InNetNS: opts.InNetNS}) }()
 	built.Program, err = loadDispatcher(config)
 	if mapsErr := <-maps; err == nil {
 		err = mapsErr

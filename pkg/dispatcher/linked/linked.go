@@ -55,7 +55,7 @@ func fill(ctx context.Context, built *dispatcher.Built, members []dispatcher.Mem
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := load.Maps(built, members); err != nil {
+	if err := load.Maps(built, members, load.Redirects{InNetNS: opts.InNetNS, Frags: built.Frags}); err != nil {
 		return err
 	}
 	if opts.Counters {

@@ -30,12 +30,18 @@ func TakesFrags(members []dispatcher.Member) bool {
 	return kernelHasFrags()
 }
 
-// MemberFrags reports whether a member takes packets of several buffers.
+// MemberFrags reports whether a member takes packets of several buffers: its program
+// does, and so do its second stages.
 func MemberFrags(m *dispatcher.Member) bool {
 	if m.Spec == nil {
 		return m.Frags
 	}
-	return m.Spec.Programs[m.Function].Flags&unix.BPF_F_XDP_HAS_FRAGS != 0
+	for _, p := range m.Spec.Programs {
+		if p.Flags&unix.BPF_F_XDP_HAS_FRAGS == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // kernelHasFrags asks the kernel itself only where its version does not say:

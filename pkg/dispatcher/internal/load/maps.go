@@ -13,14 +13,15 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 )
 
-// Maps puts the maps of all members into built.
-func Maps(built *dispatcher.Built, members []dispatcher.Member) error {
+// Maps puts the maps of all members into built, with what redirects to programs of
+// their own.
+func Maps(built *dispatcher.Built, members []dispatcher.Member, redirects Redirects) error {
 	made := make([]map[string]*ebpf.Map, len(members))
 	err := Each(len(members), func(i int) (err error) {
 		if made[i], err = mapsOf(&members[i]); err != nil {
 			return fmt.Errorf("making the maps of member %q: %w", members[i].Name, dispatcher.RefusedMap(err))
 		}
-		return nil
+		return redirects.fill(&members[i], made[i])
 	})
 	for i, m := range members {
 		if m.Spec != nil { // somebody else's member keeps its maps to itself
@@ -31,7 +32,8 @@ func Maps(built *dispatcher.Built, members []dispatcher.Member) error {
 }
 
 // mapsOf makes the maps of one member, fills and freezes them, and takes clones of
-// those it was given. A member that is loaded has its maps.
+// those it was given. Those that redirect stay empty. A member that is loaded has its
+// maps.
 func mapsOf(m *dispatcher.Member) (map[string]*ebpf.Map, error) {
 	if m.Loaded != nil {
 		return clones(m.Maps)
@@ -41,6 +43,9 @@ func mapsOf(m *dispatcher.Member) (map[string]*ebpf.Map, error) {
 		spec = spec.Copy()
 		// Where maps are pinned is not the object's business but the caller's.
 		spec.Pinning = ebpf.PinNone
+		if isRedirect(spec.Type) {
+			spec.Contents = nil
+		}
 		if err := setVariables(spec, name, m.Spec.Variables); err != nil {
 			return nil, err
 		}

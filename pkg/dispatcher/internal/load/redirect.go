@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package load
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+)
+
+// Redirects is what the entries of devmaps and cpumaps depend on besides their member.
+type Redirects struct {
+	// InNetNS is that of [dispatcher.Options].
+	InNetNS func(func() error) error
+	// Frags says of the program that uses the maps that it is loaded for packets of
+	// several buffers. Since Linux 5.18 all programs in one such map have to be loaded as
+	// the one that uses it (bpf_prog_map_compatible of kernel/bpf/core.c).
+	Frags bool
+}
+
+// isRedirect reports whether entries of a map can have programs.
+func isRedirect(t ebpf.MapType) bool {
+	return t == ebpf.DevMap || t == ebpf.DevMapHash || t == ebpf.CPUMap
+}
+
+// fill puts the entries into the maps of a member that were made for it.
+func (r Redirects) fill(m *dispatcher.Member, made map[string]*ebpf.Map) error {
+	if m.Loaded != nil || m.Spec == nil {
+		return nil
+	}
+	stages := make(map[string]*ebpf.Program)
+	defer func() {
+		for _, p := range stages {
+			p.Close() // the map holds it
+		}
+	}()
+	for _, name := range slices.Sorted(maps.Keys(m.Spec.Maps)) {
+		spec := m.Spec.Maps[name]
+		if !isRedirect(spec.Type) || m.Maps[name] != nil {
+			continue
+		}
+		if err := r.loadStages(stages, m, spec, made); err != nil {
+			return err
+		}
+		put := func() error { return putTargets(made[name], spec.Contents, stages) }
+		if r.InNetNS != nil && spec.Type != ebpf.CPUMap {
+			within := put
+			put = func() error { return r.InNetNS(within) }
+		}
+		if err := put(); err != nil {
+			return fmt.Errorf("filling map %q of member %q: %w", name, m.Name, dispatcher.RefusedMap(err))
+		}
+	}
+	return nil
+}
+
+// loadStages loads the programs of a map's entries that are not loaded yet.
+func (r Redirects) loadStages(loaded map[string]*ebpf.Program, m *dispatcher.Member, spec *ebpf.MapSpec, made map[string]*ebpf.Map) error {
+	for _, kv := range spec.Contents {
+		stage, ok := kv.Value.(chain.SecondStage)
+		if !ok || loaded[stage.Function] != nil {
+			continue
+		}
+		program := m.Spec.Programs[stage.Function]
+		if program == nil {
+			return fmt.Errorf("%w: member %q does not hold the program %q, which an entry of its map %q has", chain.ErrInvalid, m.Name, stage.Function, spec.Name)
+		}
+		program = program.Copy()
+		program.Flags &^= unix.BPF_F_XDP_HAS_FRAGS
+		if r.Frags {
+			program.Flags |= unix.BPF_F_XDP_HAS_FRAGS
+		}
+		if err := Associate(program.Instructions, made); err != nil {
+			return fmt.Errorf("second stage %q of member %q: %w", stage.Function, m.Name, err)
+		}
+		p, err := ebpf.NewProgram(program)
+		if err != nil {
+			return fmt.Errorf("second stage %q: %w", stage.Function, Blame(m.Name, err))
+		}
+		loaded[stage.Function] = p
+	}
+	return nil
+}
+
+func putTargets(into *ebpf.Map, contents []ebpf.MapKV, stages map[string]*ebpf.Program) error {
+	for i, kv := range contents {
+		value := kv.Value
+		if stage, ok := value.(chain.SecondStage); ok {
+			value = stage.Value(stages[stage.Function].FD())
+		}
+		if err := into.Put(kv.Key, value); err != nil {
+			return fmt.Errorf("entry %d (is what it leads to there, in the network namespace of the chain's interface?): %w", i, err)
+		}
+	}
+	return nil
+}
