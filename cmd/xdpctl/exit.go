@@ -82,6 +82,8 @@ func nextStep(err error) error {
 	switch {
 	case errors.Is(err, node.ErrNoMember):
 		step = "xdpctl list shows the members there are, with their ids"
+	case errors.Is(err, netdev.ErrNoInterface):
+		step = "--netns, --pid or --pod name another network namespace"
 	case errors.Is(err, node.ErrOthers):
 		step = "--force does it all the same"
 	default:

@@ -95,9 +95,7 @@ func makeYAML(text *bytes.Buffer) error {
 	if err := yaml.Unmarshal(text.Bytes(), &document); err != nil {
 		return err
 	}
-	if err := inBlocks(&document); err != nil {
-		return err
-	}
+	inBlocks(&document)
 	text.Reset()
 	enc := yaml.NewEncoder(text)
 	enc.SetIndent(2)
@@ -107,25 +105,23 @@ func makeYAML(text *bytes.Buffer) error {
 	return enc.Close()
 }
 
-// inBlocks forgets braces and quotes, but for those of strings that some reader of YAML
-// takes for something else, such as "yes": the encoder knows them as values of Go, and
-// not as nodes.
-func inBlocks(n *yaml.Node) error {
-	plain := true
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
-		text, err := yaml.Marshal(n.Value)
-		if err != nil {
-			return err
-		}
-		plain = !bytes.HasPrefix(text, []byte{'"'})
-	}
-	if plain {
+// inBlocks forgets braces and quotes. The encoder quotes what would be no string of YAML
+// 1.2 otherwise, and has no other way to write what is empty.
+func inBlocks(n *yaml.Node) {
+	if n.Tag != "!!str" || !misread(n.Value) {
 		n.Style = 0
 	}
 	for _, child := range n.Content {
-		if err := inBlocks(child); err != nil {
-			return err
-		}
+		inBlocks(child)
 	}
-	return nil
+}
+
+// misread tells whether readers of YAML 1.1 take a string for something else: a truth value
+// (yaml.org/type/bool.html), or a number to the base of 60 (yaml.org/type/int.html).
+func misread(text string) bool {
+	switch strings.ToLower(text) {
+	case "y", "n", "yes", "no", "on", "off":
+		return true
+	}
+	return strings.Contains(text, ":") && strings.Trim(text, "0123456789:+-_.") == ""
 }

@@ -42,7 +42,6 @@ func newInterface(ts *testscript.TestScript, neg bool, args []string) {
 	attrs.Name = args[1]
 	link := map[string]netlink.Link{
 		"veth":   &netlink.Veth{LinkAttrs: attrs, PeerName: attrs.Name + "-peer"},
-		"dummy":  &netlink.Dummy{LinkAttrs: attrs},
 		"bridge": &netlink.Bridge{LinkAttrs: attrs},
 		"tun":    &netlink.Tuntap{LinkAttrs: attrs, Mode: netlink.TUNTAP_MODE_TUN},
 		"tap":    &netlink.Tuntap{LinkAttrs: attrs, Mode: netlink.TUNTAP_MODE_TAP},
