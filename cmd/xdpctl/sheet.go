@@ -101,9 +101,7 @@ func sorted(values map[string]string) []string {
 func (s *sheet) maps(list []node.MemberMap) {
 	var pins, owners, users []string
 	for _, m := range list {
-		for _, path := range m.Pins {
-			pins = append(pins, path)
-		}
+		pins = append(pins, m.Pins...)
 		if len(m.Pins) == 0 {
 			pins = append(pins, m.Name+": the pin is missing")
 		}
@@ -156,12 +154,14 @@ func fullOwner(o record.Owner) string {
 
 // kernel says what the kernel tells of the member's program.
 func (s *sheet) kernel(d node.MemberDetail) {
+	title, ids := "Kernel state", strings.Trim(strings.ReplaceAll(fmt.Sprint(d.MapIDs), " ", ", "), "[]")
 	if d.WholeChain {
-		s.title("Kernel state (of the chain's one program, in which the member is a function; map ids are the member's)")
-	} else {
-		s.title("Kernel state")
+		title += " of the chain's one program, in which the member is a function"
+		if ids != "" {
+			ids += " (the member's own)"
+		}
 	}
-	ids := strings.Trim(strings.ReplaceAll(fmt.Sprint(d.MapIDs), " ", ", "), "[]")
+	s.title(title)
 	k := d.Kernel
 	if k == nil {
 		s.add("Program ID", d.KernelReason)

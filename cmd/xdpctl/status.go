@@ -34,7 +34,10 @@ func statusCommand() *cobra.Command {
 			return err
 		}
 		hooks, err := n.Hooks(node.HookQuery{NetNS: netns, Interface: p.iface})
-		if len(hooks) == 0 && err != nil {
+		switch {
+		case netns == "" && errors.Is(err, netdev.ErrNoInterface):
+			return absent(fmt.Errorf("%w; without --iface those with an XDP program are shown", err))
+		case len(hooks) == 0 && err != nil:
 			return failed(err)
 		}
 		return unread(errors.Join(printHooks(newPage(cmd.OutOrStdout(), *output), *output, hooks), err))

@@ -118,7 +118,8 @@ func (p *pod) checkKernel(t *testing.T, d MemberDetail) {
 			t.Errorf("map %d is not among the program's, %v", id, used)
 		}
 	}
-	if k.Name != info.Name || k.Tag != info.Tag || k.Type != info.Type.String() || len(k.Tag) != 16 || !k.GPLCompatible {
+	wantType := map[bool]string{true: "xdp", false: "extension"}[linked]
+	if k.Name != info.Name || k.Tag != info.Tag || k.Type != wantType || len(k.Tag) != 16 || !k.GPLCompatible {
 		t.Errorf("got %+v of %+v", k, info)
 	}
 	if age := time.Since(k.LoadedAt); age < -time.Second || age > time.Minute {

@@ -4,6 +4,7 @@ package node
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -14,7 +15,8 @@ import (
 type KernelState struct {
 	ProgramID uint32 `json:"programID"`
 	Name      string `json:"name"`
-	Type      string `json:"type"`
+	// Type is "xdp", or "extension" for a member of libxdp's dispatcher.
+	Type string `json:"type"`
 	// LoadedAt is when it was loaded, to the second: before it came to its interface.
 	LoadedAt time.Time `json:"loadedAt,omitzero"`
 	// Tag is a hash of its instructions, in hexadecimal.
@@ -44,7 +46,7 @@ func kernelState(id uint32) (*KernelState, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read about program %d: %w", id, err)
 	}
-	s := &KernelState{ProgramID: id, Name: info.Name, Type: info.Type.String(), Tag: info.Tag}
+	s := &KernelState{ProgramID: id, Name: info.Name, Type: strings.ToLower(info.Type.String()), Tag: info.Tag}
 	if s.GPLCompatible, err = gplCompatible(p); err != nil {
 		return nil, fmt.Errorf("read about program %d: %w", id, err)
 	}
