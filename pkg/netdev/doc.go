@@ -50,6 +50,9 @@
 // Never key by the inode of a namespace; the kernel hands it out again at once.
 // The cookie is never reused until reboot.
 //
+// A bpf_link tells the index of its interface and not the namespace. Which of two links
+// with one program and one index is whose nobody can say; see [Interface.HeldBy].
+//
 // An [Interface] is a snapshot. Its index stays right for as long as it stays in
 // its namespace; its other fields are as of the query.
 package netdev
