@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/xdp-chain/xdp-chain/pkg/node"
+)
+
+func exampleFindings() []node.Finding {
+	return []node.Finding{
+		node.OK("kernel", "Linux 6.12.9"),
+		node.Warning("plugin", "/opt/cni/bin/xdp-chain is v0.2.0, and xdpctl is v0.3.0", "build both of one checkout, and replace /opt/cni/bin/xdp-chain by a rename: running pods are not touched"),
+		node.Failing("conflist", "10-podnet.conflist: plugins[1]: mode: \x1b[2J", "mend it"),
+	}
+}
+
+func TestFindingsFitTheTerminal(t *testing.T) {
+	var out bytes.Buffer
+	if err := printFindings(page{Writer: &out, width: 80}, formatTable, exampleFindings(), false); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, `
+ok       kernel       Linux 6.12.9
+warning  plugin       /opt/cni/bin/xdp-chain is v0.2.0, and xdpctl is v0.3.0
+                      to do: build both of one checkout, and replace
+                      /opt/cni/bin/xdp-chain by a rename: running pods are not
+                      touched
+failing  conflist     10-podnet.conflist: plugins[1]: mode: \x1b[2J
+                      to do: mend it
+`, out.String())
+}
+
+func TestFindingsInColour(t *testing.T) {
+	var out bytes.Buffer
+	if err := printFindings(page{Writer: &out, colour: true}, formatTable, exampleFindings(), true); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); !strings.HasPrefix(got, "\x1b[33mwarning\x1b[0m  plugin ") || !strings.Contains(got, "\x1b[31mfailing\x1b[0m  conflist ") {
+		t.Errorf("printed %q", got)
+	}
+}
+
+func TestExamineCatalog(t *testing.T) {
+	// A folder that root alone may write to, as the catalog's has to be.
+	dir, err := os.MkdirTemp("/run", "catalog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if f := examineCatalog(dir); f.State != node.StateOK {
+		t.Errorf("an empty folder: %+v", f)
+	}
+	file := filepath.Join(dir, "mine.yaml")
+	if err := os.WriteFile(file, []byte("name: mine\nobjekt: /opt/mine.o\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if f := examineCatalog(dir); f.State != node.StateFailing || !strings.Contains(f.Found, file) || strings.Contains(f.Found, "\n") {
+		t.Errorf("a file that is at fault: %+v", f)
+	}
+}
