@@ -29,7 +29,7 @@ demo: root build ## Two pods, a chain of three programs and real packets, in nam
 
 .PHONY: test
 test: root build lint ## Everything CI runs: lint, objects against sources, all tests (root)
-	hack/need.sh $(COMPILER) gcc /usr/include/stdio.h
+	hack/need.sh $(COMPILER) gcc /usr/include/stdio.h ip ping
 	hack/cni-plugins.sh
 	hack/containerd.sh
 	hack/check-generated.sh
@@ -60,7 +60,7 @@ bench-insns: ## Count instructions a packet, in each way to chain programs (KERN
 	@go run ./integration/vm -kernel $(KERNEL) -icount -file .cache/insns/bench=bin/bench bin/bench insns
 
 .PHONY: generate
-generate: ## Rebuild the committed BPF objects (clang-19)
+generate: ## Rebuild the committed BPF objects (clang-19), and the reference of xdpctl
 	@hack/need.sh $(COMPILER)
 	go generate ./...
 

@@ -7,11 +7,14 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-sums() { find . -path ./.cache -prune -o -name '*.o' -type f -exec sha256sum {} + | sort -k 2; }
+sums() {
+	find . -path ./.cache -prune -o -type f \( -name '*.o' -o -path './docs/man/*' -o -path './docs/cli/*' \) -exec sha256sum {} + |
+		sort -k 2
+}
 
 before=$(sums)
 make --no-print-directory generate
 if ! diff <(echo "$before") <(sums); then
-	echo "these objects were not what their sources give: commit what 'make generate' made" >&2
+	echo "these files were not what their sources give: commit what 'make generate' made" >&2
 	exit 1
 fi
