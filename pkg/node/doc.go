@@ -49,6 +49,13 @@
 // death leaves is restored by whoever takes the lock next. See netdev.HaveGROPolling
 // for where that does not do, and dispatcher.Options.TXByRedirect for XDP_TX.
 //
+// # What nobody needs any more
+//
+// [Node.Sweep] takes a few dead chains away beside an ADD, [Node.GC] is CNI's verb, and
+// [Node.Leftovers] looks at the whole node for people: from dead chains on to what was there
+// for their sake alone, and without a trace, so that it may be asked at any time.
+// [Node.ExamineState] tells of them as doctor does.
+//
 // # Invariants
 //
 // At every instant the interface carries the old chain or the new one. Whatever
