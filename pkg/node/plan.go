@@ -113,8 +113,10 @@ func (t *tenure) has(p plan) (bool, error) {
 	counters := p.counters && s.Dispatcher != chain.DispatcherLibxdp
 	planned := record.State{Requested: p.requested, Counters: counters, Members: p.sorted()}
 	running := record.State{Requested: s.Requested, Counters: s.Counters, Members: sortMembers(slices.Clone(s.Members))}
-	for i := range running.Members {
-		running.Members[i].Pins, running.Members[i].ProgramID = nil, 0
+	for _, members := range [][]record.Member{planned.Members, running.Members} {
+		for i := range members { // what the kernel gave them; others' have it in the plan, too
+			members[i].Pins, members[i].ProgramID = nil, 0
+		}
 	}
 	if !sameJSON(planned, running) {
 		return false, nil
