@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/pin"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
@@ -110,6 +111,20 @@ func (n *Node) dropHandMaps(ctx context.Context) error {
 		}
 	}
 	return lock.Remove()
+}
+
+// dropHandMapsOf is dropHandMaps after a chain with such owners went, or may have gone. It
+// waits as long as ctx allows, and leaves the maps to the next one who looks where that is
+// too short: a DEL does not fail for that.
+func (n *Node) dropHandMapsOf(ctx context.Context, owners []record.Owner) error {
+	if !slices.ContainsFunc(owners, byHand.Same) {
+		return nil
+	}
+	err := n.dropHandMaps(ctx)
+	if errors.Is(err, pin.ErrLocked) {
+		return nil
+	}
+	return err
 }
 
 // claimed tells whether an attachment other than the given one lists the chain.

@@ -47,10 +47,11 @@ func (n *Node) leave(ctx context.Context, key chain.Key, owner record.Owner) err
 		return err
 	}
 	defer t.release()
+	owners := t.owners()
 	if err := t.leave(ctx, owner); err != nil {
 		return fmt.Errorf("chain %s: %w", key, err)
 	}
-	return nil
+	return n.dropHandMapsOf(ctx, owners) // with the interface go all members
 }
 
 func (t *tenure) leave(ctx context.Context, owner record.Owner) error {

@@ -111,7 +111,7 @@ func (n *Node) sweep(ctx context.Context, key chain.Key) error {
 	if err != nil {
 		return err
 	}
-	return n.forgetDead(ctx, owners)
+	return errors.Join(n.forgetDead(ctx, owners), n.dropHandMapsOf(now, owners))
 }
 
 // linkAlive tells at the cost of three system calls, and without the lock,
