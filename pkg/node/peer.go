@@ -39,9 +39,30 @@ func (t *tenure) pollsByGRO(s *record.State) (bool, error) {
 }
 
 // otherEnd finds the other end of the veth pair in the namespaces that may have it, and
-// the path of the one that does. The caller closes the namespace.
+// the path of the one that does: first those that have to do with the chain, then, since
+// an interface that an operator names may be the end of any pair, all that can be found.
+// The caller closes the namespace.
 func (t *tenure) otherEnd() (*netdev.Interface, string, error) {
 	paths := []string{netdev.CurrentPath, t.rec.NetNS, t.pod}
+	if t.rec.PeerGRO != nil {
+		paths = append(paths, t.rec.PeerGRO.NetNS)
+	}
+	peer, path, err := t.otherEndIn(paths)
+	if peer != nil || err != nil {
+		return peer, path, err
+	}
+	if paths, err = netdev.Namespaces(); err == nil {
+		peer, path, err = t.otherEndIn(paths)
+	}
+	if peer != nil || err != nil {
+		return peer, path, err
+	}
+	return nil, "", fmt.Errorf(`%w: the other end of %s, which has to poll (NAPI) for what members transmit, is in no network namespace that is known here; use peerNapi "off", and turn GRO on there`,
+		netdev.ErrNoInterface, t.iface.Name)
+}
+
+// otherEndIn returns nil where none of the namespaces has it.
+func (t *tenure) otherEndIn(paths []string) (*netdev.Interface, string, error) {
 	for i, path := range paths {
 		if path == "" || slices.Contains(paths[:i], path) {
 			continue
@@ -62,8 +83,7 @@ func (t *tenure) otherEnd() (*netdev.Interface, string, error) {
 			return nil, "", err
 		}
 	}
-	return nil, "", fmt.Errorf(`%w: the other end of %s, which has to poll (NAPI) for what members transmit, is in no network namespace that is known here; use peerNapi "off", and turn GRO on there`,
-		netdev.ErrNoInterface, t.iface.Name)
+	return nil, "", nil
 }
 
 // checkPeer returns nil where the other end takes what the chain on a site transmits.
