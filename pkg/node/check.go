@@ -91,6 +91,9 @@ func (t *tenure) missing(a *Attachment, programs []chain.Program) []string {
 		if p.ProceedOn != nil && *p.ProceedOn != m.ProceedOn {
 			list = append(list, fmt.Sprintf("member %q proceeds on %s, configured is %s", p.Name, m.ProceedOn, *p.ProceedOn))
 		}
+		if m.ByHand {
+			list = append(list, fmt.Sprintf("member %q runs %s of %s, by which an operator replaced what is configured", p.Name, m.Function, m.Origin))
+		}
 	}
 	for _, m := range t.rec.State.Members {
 		named := slices.ContainsFunc(programs, func(p chain.Program) bool { return p.Name == m.Name })

@@ -89,14 +89,14 @@ func (t *tenure) chooseFor(asked record.Requested, found *libxdpChain) (choice, 
 
 func keepDispatcher(s *record.State, asked record.Requested) (choice, error) {
 	if asked.Dispatcher != chain.DispatcherAuto && asked.Dispatcher != s.Dispatcher {
-		return choice{}, fmt.Errorf("%w: the chain's dispatcher is %s, and %s is asked for; a chain keeps its dispatcher: remove the interface's attachments first",
+		return choice{}, fmt.Errorf("%w: the chain's dispatcher is %s, and %s is asked for; a chain keeps its dispatcher: take all of its members off first",
 			netdev.ErrUnsupported, s.Dispatcher, asked.Dispatcher)
 	}
 	if s.Dispatcher == chain.DispatcherLinked {
 		return chooseLinked(s.DispatcherWhy), nil
 	}
 	if asked.LibxdpVersion != chain.LibxdpVersionAuto && asked.LibxdpVersion != s.LibxdpVersion {
-		return choice{}, fmt.Errorf("%w: the chain speaks version %s of libxdp's protocol, and %s is asked for; a chain keeps its version: remove the interface's attachments first",
+		return choice{}, fmt.Errorf("%w: the chain speaks version %s of libxdp's protocol, and %s is asked for; a chain keeps its version: take all of its members off first",
 			netdev.ErrUnsupported, s.LibxdpVersion, asked.LibxdpVersion)
 	}
 	return chooseLibxdp(s.LibxdpVersion, s.DispatcherWhy), nil

@@ -88,6 +88,14 @@
 // interface: until that goes, with the pod, its dispatcher lets packets through. Before a
 // DEL, an ADD finds the members again by their links.
 //
+// An interface with members by hand may be moved to another namespace, and the path of
+// its own may be a process's that ends. Such a chain is looked for by its program in all
+// namespaces there are, is not taken for dead, and can be taken off where it is; a pod's
+// is not looked for, as that costs more the more pods there are.
+//
+// Members by hand are in no index. Where the record of their chain is lost, an ADD makes
+// the chain anew without them, and a load is refused until they are taken off by force.
+//
 // The path of a network namespace may lead to a younger one by the time it is read
 // from a record. Only the cookie in the chain's key says which one was meant.
 package node

@@ -135,33 +135,28 @@ func (n *Node) holdByHand(ctx context.Context, key chain.Key) (*tenure, error) {
 		return nil, err
 	}
 	if t.rec != nil && t.iface == nil {
-		if err := t.seek(); err != nil {
-			t.release()
-			return nil, fmt.Errorf("chain %s: %w", key, err)
-		}
+		err = t.seek()
+	} else if t.rec != nil && !t.moved() {
+		err = t.refresh()
+	}
+	if err != nil {
+		t.release()
+		return nil, fmt.Errorf("chain %s: %w", key, err)
 	}
 	return t, nil
 }
 
-// seek looks for the interface of a chain to whose namespace the recorded path does not
-// lead any more: that of a process, which has ended before others in the namespace did.
-// It stays nil where the interface is gone.
-func (t *tenure) seek() error {
-	paths, err := netdev.Namespaces()
-	if err != nil {
-		return err
+// refresh notes where the interface is now and what it is called, for the change that is
+// to come to save: it may have been renamed, and the recorded path of its namespace may be
+// a process's that has ended.
+func (t *tenure) refresh() error {
+	t.rec.Interface = t.iface.Name
+	found, err := reopen(t.rec)
+	if found != nil {
+		return found.NetNS.Close()
 	}
-	for _, path := range paths {
-		iface, err := reopenAt(path, t.lock.Key())
-		if iface == nil && err == nil {
-			continue
-		}
-		t.iface = iface
-		t.rec.NetNS = path // saved with the change that is to come
-		return err
+	if err == nil {
+		t.rec.NetNS, err = t.iface.NetNS.LastingPath()
 	}
-	if alive, err := t.node.linkAlive(t.lock.Key()); !alive || err != nil {
-		return err
-	}
-	return fmt.Errorf("%w: the chain runs on %s, and no path leads to its network namespace", netdev.ErrNetNSGone, t.rec.Interface)
+	return err
 }

@@ -38,7 +38,7 @@ func (t *tenure) keepHook(s *record.State, found *libxdpChain) error {
 		s.Mode, s.ModeWhy = old.Mode, old.ModeWhy
 	}
 	if s.Attach != old.Attach || s.Mode != old.Mode {
-		return fmt.Errorf("%w: the chain is attached by %s in mode %s, and %s in mode %s is asked for, which would take an instant without a chain; remove the interface's attachments first",
+		return fmt.Errorf("%w: the chain is attached by %s in mode %s, and %s in mode %s is asked for, which would take an instant without a chain; take all of its members off first",
 			netdev.ErrUnsupported, old.Attach, old.Mode, s.Attach, s.Mode)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,19 +107,22 @@ func (l *Load) resolve(iface *netdev.Interface) (*wanted, error) {
 
 // addMember changes the chain to one that has the member, too.
 func (t *tenure) addMember(ctx context.Context, l *Load, w *wanted) error {
-	if t.rec == nil {
-		if err := t.begunByHand(); err != nil {
-			return err
-		}
+	err := t.refreshOrBegin()
+	if err != nil {
+		return err
 	}
 	p, err := t.planWhere(func(record.Member) bool { return true })
 	if err != nil {
 		return err
 	}
-	w.Name = cmp.Or(w.Name, freeName(cmp.Or(l.Entry, w.Function), recorded(p.members)))
+	members := recorded(p.members)
+	if i := slices.IndexFunc(members, func(m record.Member) bool { return m.Name == w.Name }); i >= 0 {
+		return fmt.Errorf("%w: member %d is called %q already; replace that one, or take another name", chain.ErrInvalid, members[i].ID, w.Name)
+	}
+	w.Name = cmp.Or(w.Name, freeName(cmp.Or(l.Entry, w.Function), members))
 	p.members = append(p.members, *w)
-	if t.rec.State == nil {
-		p.counters = true
+	if !t.hasMembers() { // what others asked for who have left means nothing
+		p.requested, p.counters = record.Requested{}, true
 	}
 	l.wish(&p.requested)
 	err = t.change(ctx, p)
@@ -148,8 +152,20 @@ func (t *tenure) checkReaches(ctx context.Context, name string) error {
 	return err
 }
 
-// begunByHand begins the record of a chain that there was none of.
-func (t *tenure) begunByHand() error {
+// refreshOrBegin begins the record of a chain that there was none of, and of any other sees
+// to it that it says where the interface is. A chain that runs and has lost its record keeps
+// its members, whoever they are.
+func (t *tenure) refreshOrBegin() error {
+	if t.rec != nil {
+		return t.refresh()
+	}
+	alive, err := t.node.linkAlive(t.lock.Key())
+	if err == nil && alive {
+		err = fmt.Errorf("%w: a chain runs whose record is lost, and with that who its members are; take it off first: unload all of them by force", netdev.ErrBusy)
+	}
+	if err != nil {
+		return err
+	}
 	if err := t.mayRecord(byHand); err != nil {
 		return err
 	}

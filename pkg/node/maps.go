@@ -37,7 +37,8 @@ func (t *tenure) keptMaps(w *wanted) (map[string]*ebpf.Map, error) {
 	}
 	for name, m := range opened {
 		isGlobals := strings.HasPrefix(name, ".") // .rodata, .data, .bss
-		if isGlobals || w.keepsShape && !fits(m, w.program.Spec.Maps[name]) {
+		setAnew := !sameJSON(old.Maps[name], w.Maps[name])
+		if isGlobals || setAnew || w.keepsShape && !fits(m, w.program.Spec.Maps[name]) {
 			m.Close()
 			delete(opened, name)
 		}

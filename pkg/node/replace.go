@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/cilium/ebpf"
+
 	"github.com/xdp-chain/xdp-chain/pkg/catalog"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
@@ -23,7 +25,7 @@ type Replacement struct {
 	// that the member runs, if the object has it.
 	Function string
 	// Globals and Maps are set besides, or in the place of, those that were set for the
-	// member.
+	// member. A map for which something is set is made anew.
 	Globals map[string]json.RawMessage
 	Maps    map[string]chain.MapSettings
 	// Force allows to replace a member that came with a CNI attachment.
@@ -56,8 +58,11 @@ func (n *Node) Replace(ctx context.Context, id record.ID, r Replacement) (ChainM
 }
 
 func (t *tenure) replace(ctx context.Context, id record.ID, r *Replacement) error {
-	if t.rec == nil || t.rec.State == nil || t.iface == nil || indexOf(t.rec.State.Members, id) < 0 {
+	if t.rec == nil || t.rec.State == nil || indexOf(t.rec.State.Members, id) < 0 {
 		return fmt.Errorf("%w: it has left meanwhile", ErrNoMember)
+	}
+	if err := t.reachable(); err != nil {
+		return err
 	}
 	old := t.rec.State.Members[indexOf(t.rec.State.Members, id)]
 	if err := mayTake(old, r.Force); err != nil {
@@ -75,7 +80,30 @@ func (t *tenure) replace(ctx context.Context, id record.ID, r *Replacement) erro
 		return err
 	}
 	p.members = append(p.members, *w)
+	if err := t.mayTransmit(p.sorted()); err != nil {
+		return err
+	}
 	return t.change(ctx, p)
+}
+
+// mayTransmit returns nil where the other end would take what the chain transmits if it had
+// these members: before the swap, since what is swapped out has lost maps by then.
+func (t *tenure) mayTransmit(members []record.Member) error {
+	next := *t.rec.State
+	next.Members = members
+	byGRO, err := t.pollsByGRO(&next)
+	if !t.transmits(&next) || byGRO || err != nil {
+		return err
+	}
+	peer, _, err := t.otherEnd()
+	if err != nil {
+		return err
+	}
+	defer peer.NetNS.Close()
+	if native, err := carriesNative(peer); native || err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: it transmits, and %s, the other end, %s", ebpf.ErrNotSupported, peer.Name, withoutProgram)
 }
 
 // resolve makes the member of what it is to run and of what it was.
@@ -105,6 +133,7 @@ func (r *Replacement) resolve(old *record.Member) (*wanted, error) {
 	w.Name = old.Name
 	w.stayed(old)
 	w.asked, w.Asked, w.keepsShape = old.Asked, old.Asked, true
+	w.ByHand = old.Owner.Kind != record.OwnerCLI
 	return &w, nil
 }
 

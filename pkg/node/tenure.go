@@ -104,6 +104,12 @@ func (t *tenure) load(ctx context.Context) error {
 		if t.iface, err = reopen(rec); err != nil {
 			return err
 		}
+		// The sweep must not take such a chain for dead.
+		if t.iface == nil && hasOwner(rec, byHand) {
+			if err := t.seek(); err != nil {
+				return err
+			}
+		}
 	}
 	return t.recover(ctx)
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
@@ -71,8 +72,8 @@ func (n *Node) unload(ctx context.Context, key chain.Key, force bool, ids []reco
 }
 
 // UnloadAll takes all members of owner cli out of an interface's chain, and if forced
-// those of CNI attachments, too. It returns the ids of those that it took; with none,
-// errors.Is(err, [ErrNoMember]).
+// those of CNI attachments, too, also where the chain's record is lost. It returns the ids
+// of those that it took; with none to be taken, errors.Is(err, [ErrNoMember]).
 func (n *Node) UnloadAll(ctx context.Context, place Place, force bool) ([]record.ID, error) {
 	iface, err := place.open()
 	if err != nil {
@@ -84,27 +85,52 @@ func (n *Node) UnloadAll(ctx context.Context, place Place, force bool) ([]record
 		return nil, err
 	}
 	defer t.release()
+	taken, err := t.takeAll(ctx, force)
+	if err != nil {
+		return nil, fmt.Errorf("chain on %s: %w", iface.Name, err)
+	}
+	return taken, n.dropHandMaps(ctx)
+}
+
+func (t *tenure) takeAll(ctx context.Context, force bool) ([]record.ID, error) {
+	if t.rec == nil || t.rec.State == nil {
+		return nil, t.takeUnrecorded(ctx, force)
+	}
 	var taken []record.ID
 	kept := 0
-	if t.rec != nil && t.rec.State != nil {
-		for _, m := range t.rec.State.Members {
-			if mayTake(m, force) == nil {
-				taken = append(taken, m.ID)
-			} else {
-				kept++
-			}
+	for _, m := range t.rec.State.Members {
+		if mayTake(m, force) == nil {
+			taken = append(taken, m.ID)
+		} else {
+			kept++
 		}
 	}
 	switch {
 	case len(taken) == 0 && kept > 0:
-		return nil, fmt.Errorf("%w: the %d members of the chain on %s came with CNI networks, whose DEL removes them", ErrOthers, kept, iface.Name)
+		return nil, fmt.Errorf("%w: all of its members (%d) came with CNI networks, whose DEL removes them; CHECK would miss them", ErrOthers, kept)
 	case len(taken) == 0:
-		return nil, fmt.Errorf("%w: %s has no chain with members of xdp-chain", ErrNoMember, iface.Name)
+		return nil, fmt.Errorf("%w: none of its members is xdp-chain's", ErrNoMember)
 	}
-	if err := t.take(ctx, func(m record.Member) bool { return slices.Contains(taken, m.ID) }); err != nil {
-		return nil, fmt.Errorf("chain on %s: %w", iface.Name, err)
+	return taken, t.take(ctx, func(m record.Member) bool { return slices.Contains(taken, m.ID) })
+}
+
+// takeUnrecorded takes down a chain of which it is not known who its members are, if that
+// is forced, and what a killed process left of a chain that never came to run.
+func (t *tenure) takeUnrecorded(ctx context.Context, force bool) error {
+	alive, err := t.node.linkAlive(t.lock.Key())
+	switch {
+	case err != nil:
+		return err
+	case alive && force:
+		return t.remove(ctx)
+	case alive:
+		return fmt.Errorf("%w: its record is lost, so that whose its members are cannot be told", ErrOthers)
+	case t.rec != nil:
+		err = t.remove(ctx)
+	default: // a file that was to become its first record
+		err = t.node.Records.Remove(t.lock, t.lock.Key())
 	}
-	return taken, n.dropHandMaps(ctx)
+	return errors.Join(fmt.Errorf("%w: there is none", ErrNoMember), err)
 }
 
 // take takes members out of the chain, which goes with the last of them.
@@ -118,21 +144,24 @@ func (t *tenure) take(ctx context.Context, goes func(record.Member) bool) error 
 }
 
 func (t *tenure) tryTake(ctx context.Context, goes func(record.Member) bool) error {
-	if t.rec.State == nil || t.iface == nil {
-		return t.remove(ctx)
-	}
 	shared, err := t.sharedWithLibxdp()
 	if err != nil {
 		return err
 	}
-	p, err := t.planWhere(func(m record.Member) bool { return !goes(m) })
-	if err != nil {
-		return err
-	}
-	if len(p.members) == 0 && !shared {
+	stays := func(m record.Member) bool { return !goes(m) }
+	if !slices.ContainsFunc(t.rec.State.Members, stays) && !shared {
 		return t.remove(ctx)
 	}
-	if err = t.change(ctx, p); errors.Is(err, errNobodyLeft) {
+	if err := t.reachable(); errors.Is(err, netdev.ErrNoInterface) {
+		return t.remove(ctx) // the others' members are gone, too
+	} else if err != nil {
+		return err
+	}
+	p, err := t.planWhere(stays)
+	if err == nil {
+		err = t.change(ctx, p)
+	}
+	if errors.Is(err, errNobodyLeft) {
 		return t.remove(ctx)
 	}
 	return err

@@ -133,6 +133,9 @@ type Member struct {
 	Transmits bool `json:"transmits,omitempty"`
 	// Asked says that a pod's annotation asks for it, and no configuration.
 	Asked bool `json:"asked,omitempty"`
+	// ByHand says that an operator has replaced the program of a member that is not the
+	// operator's.
+	ByHand bool `json:"byHand,omitempty"`
 	// ProgramID is the kernel's id of the member's extension program in a libxdp
 	// dispatcher. It stays the same in every dispatcher that the program is attached
 	// to again. A member of a linked chain is no program of its own: 0.
