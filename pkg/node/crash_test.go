@@ -31,6 +31,8 @@ var bodies = map[string]func() error{
 	"sweep": func() error {
 		return forAttachment(func(ctx context.Context, n *Node, _ Attachment) error { return n.Sweep(ctx, 16) })
 	},
+	"hand": byHandInChild(oneAfterAnother),
+	"many": byHandInChild(loadAndUnload),
 }
 
 func forAttachment(do func(context.Context, *Node, Attachment) error) error {

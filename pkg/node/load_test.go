@@ -4,6 +4,8 @@ package node
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,6 +14,23 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
+
+// handWays are the ways by which tests of members by hand go. In the lab, whose guests are
+// slow, that is the one which the machine itself may refuse.
+func handWays() []way {
+	if testing.Short() {
+		return ways[2:]
+	}
+	return ways
+}
+
+// machineOnly spares the lab's guests a test that would tell nothing new there.
+func machineOnly(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("no kernel of the lab is expected to do this otherwise")
+	}
+}
 
 // byHand is what loads a built-in program into the pod's chain, at a priority.
 func (p *pod) byHand(entry string, priority int) Load {
@@ -91,6 +110,28 @@ func TestLoadAndUnload(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestLoadOfANameThatIsTaken(t *testing.T) {
+	machineOnly(t)
+	testenv.NoLeaks(t)
+	n, p := Default(), newPod(t, 0)
+	l := p.byHand("count", 10)
+	l.Program.Name = "mine"
+	m, err := n.Load(t.Context(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.ContainerID = ""
+	p.send(t, n, 2)
+	before := p.listed(t, n)
+	if _, err := n.Load(t.Context(), l); !errors.Is(err, chain.ErrInvalid) || !strings.Contains(err.Error(), fmt.Sprintf("member %d", m.ID)) {
+		t.Errorf("a second one of its name: %v", err)
+	}
+	if diff := cmp.Diff(before, p.listed(t, n)); diff != "" {
+		t.Error(diff)
+	}
+	p.unloadAll(t, n)
 }
 
 // sendByHand sends frames to a chain whose first member is a built-in count.
