@@ -29,7 +29,7 @@ demo: root build ## Two pods, a chain of three programs and real packets, in nam
 
 .PHONY: test
 test: root build lint ## Everything CI runs: lint, objects against sources, all tests (root)
-	hack/need.sh $(COMPILER) gcc /usr/include/stdio.h ip ping
+	hack/need.sh $(COMPILER) gcc /usr/include/stdio.h ip ping bpftool sysctl
 	hack/cni-plugins.sh
 	hack/containerd.sh
 	hack/check-generated.sh

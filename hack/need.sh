@@ -19,6 +19,8 @@ package() {
 	ping) echo iputils-ping ;;
 	qemu-system-x86_64) echo qemu-system-x86 ;;
 	nsenter) echo util-linux ;;
+	bpftool) echo bpftool ;;
+	sysctl) echo procps ;;
 	*)
 		echo "$0: no package known for $1" >&2
 		return 1

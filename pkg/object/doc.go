@@ -13,8 +13,10 @@
 // [Open] reads a file that only root can have written; [New] takes bytes. Both
 // parse once, with cilium/ebpf. [Object.Program] chooses a program and copies out
 // of the parsed object what this program needs and nothing else, so that an
-// object with several programs loads only the one named. [Program.SetGlobals] and
-// [Program.ConfigureMaps] change that copy.
+// object with several programs loads only the one named. [Program.ConfigureMaps]
+// and then [Program.SetGlobals] change that copy; the first also brings in the programs
+// that entries of devmaps and cpumaps name, second stages, which are loaded with the
+// program and put into the map by the dispatcher.
 //
 // # Values
 //
@@ -35,7 +37,9 @@
 //     a prefix ("10.0.0.0/8"), and every LPM map's key that is a length and an
 //     address, too; a bare address is a prefix of full length.
 //
-// Floats, pointers and bit-fields are refused.
+// Floats, pointers and bit-fields are refused. The values of devmaps and cpumaps are not
+// encoded by their types: they are {"ifindex": 7} and {"qsize": 192}, with "program" where
+// a second stage is to run.
 //
 // # Invariants
 //
