@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
 
 // ErrNoChain is behind every error about a chain that the node does not have.
@@ -52,22 +53,35 @@ func (n *Node) CheckChain(ctx context.Context, key chain.Key) (CheckedChain, err
 		err = t.seek()
 	}
 	c.Interface, c.NetNS, c.Side = t.rec.Interface, t.rec.NetNS, t.rec.Side
+	if err == nil {
+		err = t.checkRecorded(&c)
+	}
 	if err != nil {
 		return c, fmt.Errorf("chain %s: %w", key, err)
 	}
-	switch {
-	case t.rec.State == nil:
-		c.Differences = append(c.Differences, "it never came to run, and its process was killed")
-	case t.iface == nil:
-		c.Differences = append(c.Differences, "its interface is gone")
-	default:
-		differences, err := t.differences()
-		if err != nil {
-			return c, fmt.Errorf("chain %s: %w", key, err)
-		}
-		c.Differences = append(c.Differences, differences...)
-	}
 	return c, nil
+}
+
+// checkRecorded says what differs from the record.
+func (t *tenure) checkRecorded(c *CheckedChain) error {
+	if t.rec.State == nil {
+		c.Differences = append(c.Differences, "it never came to run, and its process was killed")
+		return nil
+	}
+	if t.iface == nil {
+		alive, err := t.node.linkAlive(t.lock.Key())
+		if err == nil && alive {
+			err = fmt.Errorf("%w: it runs on %s, and no path leads to its network namespace", netdev.ErrNetNSGone, t.rec.Interface)
+		}
+		c.Differences = append(c.Differences, "its interface is gone")
+		return err
+	}
+	if t.iface.Key() != t.lock.Key() {
+		c.Differences = append(c.Differences, "its interface was moved to another network namespace, where it can be taken off and not be changed")
+	}
+	differences, err := t.differences()
+	c.Differences = append(c.Differences, differences...)
+	return err
 }
 
 // CheckAll is [Node.CheckChain] for every chain of the node, by key. Chains that could not

@@ -16,6 +16,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -242,6 +244,33 @@ func TestLeftoversPassOverTheBusy(t *testing.T) {
 	onlyLeft(t, n, LeftoverChain, LeftoverAttachment)
 	if _, err := n.RemoveLeftovers(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// An operator's interface may be moved, with the chain on it that netlink holds.
+func TestWhatWasMovedIsNoLeftover(t *testing.T) {
+	testenv.NoLeaks(t)
+	n, p := Default(), newPod(t, 0)
+	other := testenv.NewNetNS(t)
+	p.Attach = chain.AttachNetlink
+	p.load(t, n, "pass", 50)
+	testenv.InNetNS(t, p.NetNS, func() error {
+		eth0, err := netlink.LinkByName(p.Ifname)
+		if err != nil {
+			return err
+		}
+		ns, err := netns.GetFromPath(other)
+		if err != nil {
+			return err
+		}
+		defer ns.Close()
+		return netlink.LinkSetNsFd(eth0, int(ns))
+	})
+	onlyLeft(t, n)
+	p.deleteVeth(t)
+	onlyLeft(t, n, LeftoverChain)
+	if removed, err := n.RemoveLeftovers(t.Context()); len(removed) != 1 || err != nil {
+		t.Errorf("removed %v, %v", removed, err)
 	}
 }
 

@@ -162,9 +162,15 @@ func (s *survey) whyDead(key chain.Key, rec *record.Record) (string, error) {
 		return "it never came to run", nil
 	}
 	iface, why, err := s.interfaceOf(key, rec)
-	if iface == nil || err != nil {
-		s.gone[key] = err == nil
-		return why, err
+	if iface == nil && err == nil {
+		if moved, err := s.moved(rec); moved || err != nil {
+			return "", err
+		}
+		s.gone[key] = true
+		return why, nil
+	}
+	if err != nil {
+		return "", err
 	}
 	defer iface.NetNS.Close()
 	if left, err := s.node.leftToLibxdp(rec, iface); !left || err != nil {
