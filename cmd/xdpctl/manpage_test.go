@@ -32,7 +32,11 @@ func manPage(cmd *cobra.Command) []byte {
 		long = cmd.Short + "."
 	}
 	section("NAME", name+` \- `+cmd.Short)
-	section("SYNOPSIS", "**"+cmd.CommandPath()+"**"+strings.TrimPrefix(cmd.UseLine(), cmd.CommandPath()))
+	usage := strings.TrimPrefix(cmd.UseLine(), cmd.CommandPath())
+	if !cmd.Runnable() {
+		usage = " COMMAND" + usage
+	}
+	section("SYNOPSIS", "**"+cmd.CommandPath()+"**"+usage)
 	section("DESCRIPTION", literal(long))
 	section("COMMANDS", manCommands(cmd))
 	section("OPTIONS", manFlags(cmd.NonInheritedFlags())+manFlags(cmd.InheritedFlags()))

@@ -49,6 +49,7 @@ var varying = []struct {
 // checkout, and compares what they print. With -update the manuals get what was printed.
 func TestManuals(t *testing.T) {
 	testenv.OfNoKernel(t)
+	t.Setenv("PATH", strings.Join([]string{xdpctlFolder(t), os.Getenv("PATH"), "/usr/sbin", "/sbin"}, string(filepath.ListSeparator)))
 	for _, tool := range []string{"ip", "ping"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			testenv.Skip(t, "the manuals use "+tool)
@@ -60,11 +61,9 @@ func TestManuals(t *testing.T) {
 			t.Fatalf("ip netns %s: %v: %s", verb, err, output)
 		}
 	}
-	bin := xdpctlFolder(t)
 	for _, name := range manuals {
 		t.Run(name, func(t *testing.T) {
 			freshNode(t)
-			t.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
 			runManual(t, filepath.Join(docsDir, name))
 		})
 	}
