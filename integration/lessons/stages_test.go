@@ -113,6 +113,29 @@ func TestSecondStageStays(t *testing.T) {
 	})
 }
 
+// What somebody has put into a devmap stays in it when the chain no longer takes packets of
+// several buffers.
+func TestPortsByHandStay(t *testing.T) {
+	eachDispatcher(t, func(t *testing.T, dispatcher string) {
+		left, right := newEnd(t), newEnd(t)
+		chain(t, left.Pod, dispatcher, receive()...)
+		chain(t, right.Pod, dispatcher, onHost(front(), member(t, "stages.o", "to_port", nil))...)
+		ports := mapOf(t, right.Pod, "host", "to-port", "ports")
+		if err := ports.Put(uint32(0), struct{ Ifindex, Program uint32 }{uint32(left.ifindex), 0}); err != nil {
+			t.Fatal(err)
+		}
+		frame := asking(pass)
+		crosses(t, right, left, frame, frame)
+		other := right.Chained(fields{"name": "othernet", "dispatcher": dispatcher, "mode": "native"},
+			onHost(member(t, "counter.o", "count_actions", fields{"priority": 20}))...)
+		right.Must(t, "ADD", other)
+		t.Cleanup(func() { right.Must(t, "DEL", other) })
+		frame = asking(pass)
+		crosses(t, right, left, frame, frame)
+		wantTallies(t, mapOf(t, right.Pod, "host", "count-actions", "tallies"), tallied(pass, frame))
+	})
+}
+
 // A program in the entry of a cpumap runs on the CPU that the entry leads to.
 func TestSecondStageOfCPUMap(t *testing.T) {
 	eachDispatcher(t, func(t *testing.T, dispatcher string) {

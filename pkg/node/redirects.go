@@ -3,6 +3,7 @@
 package node
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -14,22 +15,39 @@ import (
 // others names those of them that are not the ones it ran with.
 func (w *wanted) dropRedirects(kept map[string]*ebpf.Map, others map[string]bool, flipsFrags bool) {
 	for name, spec := range w.program.Spec.Maps {
-		if kept[name] == nil || !holdsTargets(spec) {
+		if kept[name] == nil || !redirects(spec) {
 			continue
 		}
-		used := w.program.StageMaps(name)
+		configured := len(spec.Contents) > 0
 		other := func(used string) bool { return kept[used] == nil || others[used] }
-		if flipsFrags || w.keepsShape || slices.ContainsFunc(used, other) {
-			kept[name].Close()
-			delete(kept, name)
+		stale := configured && w.keepsShape || slices.ContainsFunc(w.program.StageMaps(name), other)
+		if !stale && !flipsFrags {
+			continue
 		}
+		if !configured {
+			spec.Contents = plainEntries(kept[name])
+		}
+		kept[name].Close()
+		delete(kept, name)
 	}
 }
 
-// holdsTargets reports whether a map redirects by entries that are the configuration's.
-func holdsTargets(spec *ebpf.MapSpec) bool {
-	redirects := spec.Type == ebpf.DevMap || spec.Type == ebpf.DevMapHash || spec.Type == ebpf.CPUMap
-	return redirects && len(spec.Contents) > 0
+func redirects(spec *ebpf.MapSpec) bool {
+	return spec.Type == ebpf.DevMap || spec.Type == ebpf.DevMapHash || spec.Type == ebpf.CPUMap
+}
+
+// plainEntries returns what somebody has put into a map that redirects, but for entries
+// with programs: these were loaded for chains that do, or do not, take packets of several
+// buffers.
+func plainEntries(m *ebpf.Map) (contents []ebpf.MapKV) {
+	var key, value []byte
+	for entries := m.Iterate(); entries.Next(&key, &value); {
+		// A value ends with the id of the program, where there is room for one.
+		if len(value) == 4 || bytes.Equal(value[4:], make([]byte, 4)) {
+			contents = append(contents, ebpf.MapKV{Key: bytes.Clone(key), Value: bytes.Clone(value)})
+		}
+	}
+	return contents
 }
 
 // flipsFrags reports whether a plan has the chain take packets of several buffers where
