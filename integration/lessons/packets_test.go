@@ -70,7 +70,7 @@ func TestRewritingPorts(t *testing.T) {
 		chain(t, p, dispatcher, front(), member(t, "ports.o", "lower_port", nil), behind(t))
 		for name, f := range families {
 			for stack, tags := range stacks {
-				for _, port := range []uint16{2000, 0x100, 1} {
+				for _, port := range []uint16{2000, 0x100} {
 					t.Run(fmt.Sprint(name, stack, port), func(t *testing.T) {
 						links := 14 + 2*len(tags)
 						for checksum, packet := range map[int][]byte{6: datagram(f.from, f.to, port), 16: segment(f.from, f.to, port)} {

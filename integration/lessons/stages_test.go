@@ -5,6 +5,8 @@ package lessons
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -222,4 +224,30 @@ func TestPortsOfThePod(t *testing.T) {
 	if want := uint32(p.ChainOn(t, "pod").Ifindex); value.Ifindex != want || value.Program == 0 {
 		t.Errorf("the entry is %+v, want interface %d", value, want)
 	}
+}
+
+// A member that gets another program gets that one's second stage, too.
+func TestSecondStageIsReplaced(t *testing.T) {
+	testenv.NoLeaks(t)
+	left, right := newEnd(t), newEnd(t)
+	chain(t, left.Pod, "linked", receive()...)
+	path := object(t, "stages.o")
+	entry := fmt.Sprintf(`ports={"entries": [{"key": 0, "value": {"ifindex": %d, "program": "leave_interface"}}]}`, left.ifindex)
+	id := xdpctl(t, "load", "--quiet", "--iface", right.Host, "--object", path, "--function", "to_port", "--global", "mark=1", "--map", entry)
+	t.Cleanup(func() { xdpctl(t, "unload", id) })
+	for _, mark := range []byte{1, 2} {
+		frame := asking(pass)
+		crosses(t, right, left, frame, stamped(frame, mark, left))
+		xdpctl(t, "replace", id, "--object", path, "--function", "to_port", "--global", fmt.Sprintf("mark=%d", mark+1))
+	}
+}
+
+// xdpctl runs a command of the operator's and returns what it prints.
+func xdpctl(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(plugintest.Binary(t, "xdpctl"), args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("xdpctl %v: %v\n%s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
 }
