@@ -5,6 +5,7 @@ package schematest
 import (
 	"encoding"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -19,18 +20,25 @@ import (
 // do not have the same fields. Embedded structs are part of what embeds them.
 func (s Schema) Reads(t testing.TB, into any) {
 	t.Helper()
-	compare(t, s.compiled, reflect.TypeOf(into), "", false)
+	report(t, differences(s.compiled, reflect.TypeOf(into), "", false))
 }
 
 // Prints is [Schema.Reads] for a value that is encoded: what is always printed has to be
 // required, and nothing else.
 func (s Schema) Prints(t testing.TB, value any) {
 	t.Helper()
-	compare(t, s.compiled, reflect.TypeOf(value), "", true)
+	report(t, differences(s.compiled, reflect.TypeOf(value), "", true))
 }
 
-func compare(t testing.TB, s *jsonschema.Schema, typ reflect.Type, path string, printed bool) {
+func report(t testing.TB, differences []string) {
 	t.Helper()
+	for _, d := range differences {
+		t.Error(d)
+	}
+}
+
+// differences compares what is at a path of a document.
+func differences(s *jsonschema.Schema, typ reflect.Type, path string, printed bool) []string {
 	for s.Ref != nil {
 		s = s.Ref
 	}
@@ -39,36 +47,38 @@ func compare(t testing.TB, s *jsonschema.Schema, typ reflect.Type, path string, 
 	}
 	switch {
 	case opaque(typ):
+	case typ.Kind() == reflect.Slice && s.Items2020 != nil:
+		return differences(s.Items2020, typ.Elem(), path+"[]", printed)
 	case typ.Kind() == reflect.Slice:
-		compare(t, s.Items2020, typ.Elem(), path+"[]", printed)
+		return []string{fmt.Sprintf("%q is a list of %s, of which the schema says nothing", path, typ.Elem())}
 	case typ.Kind() == reflect.Map:
 		if below, ok := s.AdditionalProperties.(*jsonschema.Schema); ok {
-			compare(t, below, typ.Elem(), path+"{}", printed)
+			return differences(below, typ.Elem(), path+"{}", printed)
 		}
 	case typ.Kind() == reflect.Struct:
-		compareStruct(t, s, typ, path, printed)
+		return structDifferences(s, typ, path, printed)
 	}
+	return nil
 }
 
-func compareStruct(t testing.TB, s *jsonschema.Schema, typ reflect.Type, path string, printed bool) {
-	t.Helper()
+func structDifferences(s *jsonschema.Schema, typ reflect.Type, path string, printed bool) []string {
 	fields := make(map[string]reflect.StructField)
 	collect(typ, fields)
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(fields)), slices.Sorted(maps.Keys(s.Properties))); diff != "" {
-		t.Errorf("fields of %s at %q (-Go +schema):\n%s", typ, path, diff)
-		return
+	names := slices.Sorted(maps.Keys(fields))
+	if diff := cmp.Diff(names, slices.Sorted(maps.Keys(s.Properties))); diff != "" {
+		return []string{fmt.Sprintf("fields of %s at %q (-Go +schema):\n%s", typ, path, diff)}
 	}
-	var always []string
-	for name, field := range fields {
-		compare(t, s.Properties[name], field.Type, path+"."+name, printed)
-		if !strings.Contains(field.Tag.Get("json"), ",omit") {
+	var found, always []string
+	for _, name := range names {
+		found = append(found, differences(s.Properties[name], fields[name].Type, path+"."+name, printed)...)
+		if !strings.Contains(fields[name].Tag.Get("json"), ",omit") {
 			always = append(always, name)
 		}
 	}
-	slices.Sort(always)
 	if diff := cmp.Diff(always, slices.Sorted(slices.Values(s.Required))); printed && diff != "" {
-		t.Errorf("required fields of %s at %q (-Go +schema):\n%s", typ, path, diff)
+		found = append(found, fmt.Sprintf("required fields of %s at %q (-Go +schema):\n%s", typ, path, diff))
 	}
+	return found
 }
 
 // collect adds the fields that encoding/json knows of a struct.
