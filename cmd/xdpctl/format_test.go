@@ -22,8 +22,11 @@ func TestYAML(t *testing.T) {
 		Number  uint64           `json:"number"`
 		Members []map[string]int `json:"members"`
 	}{
-		"web-0", chain.DefaultProceedOn, []string{}, map[string]any{"a": "yes", "b": "0123", "c": "a: b", "d": "<&>", "e": nil, "f": true, "g": "12:30", "h": "1-3"},
-		1<<64 - 1, []map[string]int{{"x": 1}, {}},
+		"web-0", chain.DefaultProceedOn,
+		[]string{},
+		map[string]any{"a": "yes", "b": "0123", "c": "a: b", "d": "<&>", "e": nil, "f": true, "g": "12:30", "h": "1-3"},
+		1<<64 - 1,
+		[]map[string]int{{"x": 1}, {}},
 	}
 	if err := printValue(&out, formatYAML, value); err != nil {
 		t.Fatal(err)
