@@ -77,8 +77,8 @@ func (p *pod) statistics() (*netlink.LinkStatistics, error) {
 	return stats, nil
 }
 
-func (b balance) report(s *section, attach chain.Attach) {
-	by := " by " + attach.String()
+// report adds where they went, by which way to attach.
+func (b balance) report(s *section, by string) {
 	s.add("turned away by a full ring"+by, float64(b.full), "packets")
 	s.add("taken in"+by, float64(b.taken), "packets")
 	s.add("decided by the chain"+by, float64(b.decided), "packets")

@@ -31,10 +31,14 @@ type sizes struct {
 	burstRounds  int
 
 	annotationRounds int
+
+	loadsFirst    int // loads before it is seen what grows
+	loads         int
+	commandRounds int
 }
 
 // full is a run of a few minutes.
-var full = sizes{podRounds: 60, packetRounds: 40, packetRepeat: 500_000, swaps: 1000, tcpRounds: 5, crowd: 500, crowdEnds: 20, burst: 30, burstRounds: 10, annotationRounds: 100}
+var full = sizes{podRounds: 60, packetRounds: 40, packetRepeat: 500_000, swaps: 1000, tcpRounds: 5, crowd: 500, crowdEnds: 20, burst: 30, burstRounds: 10, annotationRounds: 100, loadsFirst: 100, loads: 1000, commandRounds: 20}
 
 // measurements are the sections of a report.
 var measurements = []struct {
@@ -48,12 +52,14 @@ var measurements = []struct {
 	{"crowd", measureCrowd},
 	{"burst", measureBurst},
 	{"annotation", measureAnnotation},
+	{"loads", measureLoads},
+	{"commands", measureCommands},
 }
 
 func main() {
 	format := flag.String("o", "table", "what to print: table or json")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-o table|json] [packets|pods|swaps|tcp|crowd|burst|annotation]...\n       bench [-o table|json] insns")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-o table|json] [packets|pods|swaps|tcp|crowd|burst|annotation|loads|commands]...\n       bench [-o table|json] insns")
 		flag.PrintDefaults()
 	}
 	flag.Parse()

@@ -20,13 +20,13 @@ func checkout() (string, error) {
 }
 
 // prepare builds the plugins into the checkout's .cache/bin: other people's in the
-// versions of go.mod, ours and the one that does nothing with the flags of
-// `make build`. It may need the network, which the sandbox has not got.
+// versions of go.mod, ours, the operator's command and the one that does nothing with the
+// flags of `make build`. It may need the network, which the sandbox has not got.
 func prepare(root string) error {
 	bin := binDir(root)
 	for _, args := range [][]string{
 		{"hack/cni-plugins.sh"},
-		{"go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", bin + "/", "./plugins/meta/xdp-chain", "./integration/bench/nothing"},
+		{"go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", bin + "/", "./plugins/meta/xdp-chain", "./cmd/xdpctl", "./integration/bench/nothing"},
 	} {
 		cmd := exec.Command(args[0], args[1:]...)
 		cmd.Dir = root

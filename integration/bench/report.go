@@ -28,7 +28,7 @@ type section struct {
 type figure struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
-	Unit  string  `json:"unit"` // ms, ns, KiB, Gbit/s, packets; x: a ratio
+	Unit  string  `json:"unit"` // ms, ns, KiB, Gbit/s, packets, objects, files; x: a ratio
 
 	// Times is how many times the figure named Of this one is.
 	Times float64 `json:"times,omitempty"`
@@ -80,7 +80,7 @@ func (r *report) writeTable(w io.Writer) error {
 
 func (f *figure) amount() string {
 	switch f.Unit {
-	case "packets":
+	case "packets", "objects", "files":
 		return fmt.Sprintf("%11.0f %s", f.Value, f.Unit)
 	case "KiB":
 		return fmt.Sprintf("%11.1f %s", f.Value, f.Unit)

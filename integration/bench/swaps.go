@@ -66,7 +66,7 @@ func measureSwapsBy(ctx context.Context, s *section, z sizes, attach chain.Attac
 	if err != nil {
 		return err
 	}
-	b.report(s, attach)
+	b.report(s, " by "+attach.String())
 	s.add(fmt.Sprintf("a swap by %s, in process", attach), ms(took.median()), "ms")
 	return nil
 }
