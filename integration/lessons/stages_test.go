@@ -200,7 +200,7 @@ func TestSecondStageRefused(t *testing.T) {
 		{p.ifindex, "nothing", []string{`map "ports"`, `no program "nothing"`, "leave_interface (xdp.frags/devmap)"}},
 		{p.ifindex, "to_cpu", []string{`program "to_cpu" (section "xdp.frags") cannot run on what a map of type DevMap redirects`, `SEC("xdp/devmap")`}},
 		{p.ifindex, "arrive_on_cpu", []string{`program "arrive_on_cpu" (section "xdp.frags/cpumap")`}},
-		{999, "leave_interface", []string{`filling map "ports" of member "to-port"`, "entry 0", "network namespace of the chain's interface"}},
+		{999, "leave_interface", []string{`filling map "ports" of member "to-port"`, "entry 0 needs an interface of the network namespace that the chain's is in"}},
 	} {
 		t.Run(fmt.Sprint(test.program, test.ifindex), func(t *testing.T) {
 			m := toPort(&end{ifindex: test.ifindex}, object(t, "stages.o"), 1)

@@ -89,13 +89,17 @@ func (r Redirects) loadStages(loaded map[string]*ebpf.Program, m *dispatcher.Mem
 }
 
 func putTargets(into *ebpf.Map, contents []ebpf.MapKV, stages map[string]*ebpf.Program) error {
+	needs := "an interface of the network namespace that the chain's is in"
+	if into.Type() == ebpf.CPUMap {
+		needs = "a CPU of this machine for its key, and a queue that is not too long"
+	}
 	for i, kv := range contents {
 		value := kv.Value
 		if stage, ok := value.(chain.SecondStage); ok {
 			value = stage.Value(stages[stage.Function].FD())
 		}
 		if err := into.Put(kv.Key, value); err != nil {
-			return fmt.Errorf("entry %d (is what it leads to there, in the network namespace of the chain's interface?): %w", i, err)
+			return fmt.Errorf("entry %d needs %s: %w", i, needs, err)
 		}
 	}
 	return nil
