@@ -21,6 +21,11 @@
 //
 // What XDP_TX and XDP_REDIRECT send to a veth arrives if the other end has native XDP, too:
 // these tests put a program there, as the tutorial does.
+//
+// The lab does not run the suites by itself, for the time they take. With libxdp's
+// dispatcher they run where the kernel replaces functions of programs, as the lab's do:
+//
+//	go run ./integration/vm -kernel 6.12 -packages ./integration/lessons
 package lessons
 
 //go:generate ../../bpf/compile.sh bpf/pass.c bpf/pass.o
