@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -166,19 +169,31 @@ func (n *Node) records() ([]*record.Record, error) {
 		return nil, err
 	}
 	slices.SortFunc(keys, compareKeys)
-	var list []*record.Record
-	var errs []error
-	for _, key := range keys {
-		rec, err := n.Records.Load(key)
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // removed since
-		case err != nil:
-			errs = append(errs, err)
-		case rec.State != nil:
-			list = append(list, rec)
-		}
-	}
+	list, errs := n.loadAll(keys)
+	list = slices.DeleteFunc(list, func(rec *record.Record) bool { return rec == nil || rec.State == nil })
 	return list, errors.Join(errs...)
+}
+
+// loadAll reads records on all processors, as most of the time goes into reading JSON. One
+// that was removed since is nil, as is one with an error.
+func (n *Node) loadAll(keys []chain.Key) ([]*record.Record, []error) {
+	list, errs := make([]*record.Record, len(keys)), make([]error, len(keys))
+	var next atomic.Int64
+	var busy sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		busy.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(keys)); i = next.Add(1) - 1 {
+				rec, err := n.Records.Load(keys[i])
+				if err == nil {
+					list[i] = rec
+				} else if !errors.Is(err, fs.ErrNotExist) {
+					errs[i] = err
+				}
+			}
+		})
+	}
+	busy.Wait()
+	return list, errs
 }
 
 func shown(rec *record.Record) Chain {

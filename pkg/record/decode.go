@@ -71,18 +71,30 @@ func (r *Record) check() error {
 // exact case. A later version's file is told from a broken one by its version
 // alone, since everything else in it may have changed.
 func decode(content []byte, into any) error {
-	var head struct {
-		Version int `json:"version"`
-	}
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(content, &head); err != nil {
+	version, err := versionOf(content)
+	if err != nil {
 		return err
 	}
 	switch {
-	case head.Version > Version:
-		return fmt.Errorf("%w: it has version %d and this program reads up to %d; use the program that wrote it, or a later one", ErrVersion, head.Version, Version)
-	case head.Version < 1:
-		return fmt.Errorf("%w: version %d", chain.ErrInvalid, head.Version)
+	case version > Version:
+		return fmt.Errorf("%w: it has version %d and this program reads up to %d; use the program that wrote it, or a later one", ErrVersion, version, Version)
+	case version < 1:
+		return fmt.Errorf("%w: version %d", chain.ErrInvalid, version)
 	}
 	strict, err := kjson.UnmarshalStrict(content, into)
 	return errors.Join(append(strict, err)...)
+}
+
+// versionOf reads a file's version, which is the first field that encode writes, and nothing
+// of what follows: a node may have hundreds of files. In any other place it is found, too.
+func versionOf(content []byte) (int, error) {
+	var first struct {
+		Version int `json:"version"`
+	}
+	head, _, more := bytes.Cut(content, []byte(","))
+	if more && bytes.HasPrefix(head, []byte(`{"version":`)) && kjson.UnmarshalCaseSensitivePreserveInts(append(bytes.Clone(head), '}'), &first) == nil {
+		return first.Version, nil
+	}
+	err := kjson.UnmarshalCaseSensitivePreserveInts(content, &first)
+	return first.Version, err
 }
