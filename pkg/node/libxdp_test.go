@@ -154,7 +154,7 @@ func (p *pod) shows(t *testing.T, n *Node, want ...ChainMember) {
 		t.Fatal("the chain is not listed")
 	}
 	ignored := cmp.Options{
-		cmpopts.IgnoreFields(ChainMember{}, "ProgramID"), cmpopts.IgnoreFields(chain.Member{}, "Function", "ProceedOn"),
+		cmpopts.IgnoreFields(ChainMember{}, "ProgramID", "ID", "CreatedAt"), cmpopts.IgnoreFields(chain.Member{}, "Function", "ProceedOn"),
 		cmpopts.IgnoreFields(record.Owner{}, "Network", "ContainerID", "Ifname", "PodNamespace", "PodName"),
 	}
 	if diff := cmp.Diff(want, c.Members, ignored); diff != "" {
