@@ -109,7 +109,7 @@ func TestKilledByHand(t *testing.T) {
 			l.Mode = chain.ModeGeneric // quicker to be had
 			begun := t.TempDir()
 			kills := 0
-			crashtest.AtSome(t, 50, "hand", append(l.inChild(t), "BEGUN="+begun), func(t *testing.T) {
+			crashtest.AtSome(t, 100, "hand", append(l.inChild(t), "BEGUN="+begun), func(t *testing.T) {
 				if err := errors.Join(os.RemoveAll(begun), os.Mkdir(begun, 0o700)); err != nil {
 					t.Fatal(err)
 				}
