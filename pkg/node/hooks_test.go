@@ -177,6 +177,10 @@ func TestHooksOfLibxdpsTools(t *testing.T) {
 	}
 	p.remove(t, n)
 	x.change(t, n, func(slot) bool { return false }, 0)
+	// Our record stayed for the sake of their pins.
+	if err := n.Sweep(t.Context(), 16); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestHookQuery(t *testing.T) {
