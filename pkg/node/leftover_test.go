@@ -247,6 +247,31 @@ func TestLeftoversPassOverTheBusy(t *testing.T) {
 	}
 }
 
+// A namespace that comes while the node is looked at is not found, and no reason to take
+// what an ADD is just making for it.
+func TestWhatComesDuringTheLookIsNoLeftover(t *testing.T) {
+	testenv.NoLeaks(t)
+	n := Default()
+	s, err := n.survey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPod(t, 0)
+	p.changeUntil(t, n, diesAfterIndex, programs("pass")) // so far it has come
+	lock, err := p.tool(t, n).tree.Lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.chains()
+	s.attachments()
+	s.maps()
+	s.libxdp()
+	if err := errors.Join(append(s.errs, lock.Unlock())...); len(s.found) != 0 || err != nil {
+		t.Errorf("left are %v, %v", s.found, err)
+	}
+	p.remove(t, n)
+}
+
 // An operator's interface may be moved, with the chain on it that netlink holds.
 func TestWhatWasMovedIsNoLeftover(t *testing.T) {
 	testenv.NoLeaks(t)

@@ -19,9 +19,14 @@ import (
 type survey struct {
 	node    *Node
 	records record.Dir
+	// networks have shared maps, cookies name the namespaces with a tree of libxdp's, and
+	// indexes are those of attachments.
+	networks []string
+	cookies  []uint64
+	indexes  []record.Attachment
+	keys     []chain.Key
 	// spaces are the network namespaces that can be found, by cookie.
 	spaces map[uint64]string
-	keys   []chain.Key
 	// live are the records of chains that are not dead.
 	live map[chain.Key]*record.Record
 	// gone are the chains whose interface is gone.
@@ -41,11 +46,18 @@ func (n *Node) survey() (*survey, error) {
 		node: n, records: n.Records.Untouched(),
 		live: make(map[chain.Key]*record.Record), gone: make(map[chain.Key]bool), attached: make(map[string]bool),
 	}
+	// In the reverse of the order in which an ADD makes them: what is listed does not lack
+	// what it is there for only because that came since. And where its namespace is not found
+	// after that, it has lost it for good, as no cookie is given twice.
 	var err error
+	s.networks, err = n.BPFFS.Networks()
+	s.fail("look at shared maps", err)
+	s.cookies, err = n.BPFFS.LibxdpCookies()
+	s.fail("look at libxdp's pins", err)
+	s.listAttachments()
 	if s.keys, err = n.keys(); err != nil {
 		return nil, err
 	}
-	// After the keys: a namespace of a chain that came since is of no interest.
 	s.spaces, err = namespacesByCookie()
 	return s, err
 }

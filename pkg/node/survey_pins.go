@@ -13,10 +13,8 @@ import (
 
 // maps finds the shared maps of networks that have no attachment.
 func (s *survey) maps() {
-	networks, err := s.node.BPFFS.Networks()
-	s.fail("look at shared maps", err)
-	slices.Sort(networks)
-	for _, network := range networks {
+	slices.Sort(s.networks)
+	for _, network := range s.networks {
 		busy, err := s.node.BPFFS.NodeBusy(network)
 		s.fail("look at the shared maps of network "+network, err)
 		if busy || err != nil {
@@ -59,10 +57,8 @@ func (s *survey) droppedMaps(network string, err error) (bool, error) {
 // libxdp finds the trees of namespaces that are gone. In one of a namespace that is there
 // xdp-loader may have pins, though no record tells of it.
 func (s *survey) libxdp() {
-	cookies, err := s.node.BPFFS.LibxdpCookies()
-	s.fail("look at libxdp's pins", err)
-	slices.Sort(cookies)
-	for _, cookie := range cookies {
+	slices.Sort(s.cookies)
+	for _, cookie := range s.cookies {
 		_, there := s.spaces[cookie]
 		for key := range s.live {
 			there = there || key.Cookie == cookie
