@@ -11,8 +11,11 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
+	"github.com/xdp-chain/xdp-chain/pkg/pin"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
@@ -122,10 +125,28 @@ func freeName(function string, members []record.Member) string {
 // holdPlace holds the chain of an interface, recorded or not. The caller closes the
 // interface's namespace after releasing the tenure.
 func (n *Node) holdPlace(ctx context.Context, iface *netdev.Interface) (*tenure, error) {
-	if err := n.BPFFS.Ensure(); err != nil {
+	if err := n.ensureLasting(); err != nil {
 		return nil, err
 	}
 	return n.hold(ctx, iface.Key(), iface)
+}
+
+// ensureLasting makes sure of a bpffs that outlives this process. `ip netns exec` gives a
+// command a /sys of its own, without the machine's bpffs: one that was mounted there would
+// go with the command, and the chain with it.
+func (n *Node) ensureLasting() error {
+	mounted, err := n.BPFFS.Mounted()
+	if err != nil || mounted {
+		return n.BPFFS.Ensure()
+	}
+	var own, first unix.Stat_t
+	if err := errors.Join(unix.Stat(netdev.CurrentPath, &own), unix.Stat("/proc/1/ns/net", &first)); err != nil {
+		return fmt.Errorf("compare this process's network namespace with that of the machine's first: %w", err)
+	}
+	if own.Ino != first.Ino {
+		return fmt.Errorf("%w at %s, and this process is in a network namespace that it was started in, as by ip netns exec, whose /sys may go with it: start it outside, and name the namespace", pin.ErrNoBPFFS, n.BPFFS.Root)
+	}
+	return n.BPFFS.Ensure()
 }
 
 // holdByHand holds the chain of a key for a change by hand, which needs its interface.

@@ -9,9 +9,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
+	"github.com/xdp-chain/xdp-chain/pkg/pin"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
@@ -168,5 +171,35 @@ func TestUnloadOfOthers(t *testing.T) {
 	}
 	if taken, err := n.UnloadAll(t.Context(), p.byHand("", 0).Place, false); err != nil || !cmp.Equal(taken, []record.ID{members[1].ID}) {
 		t.Errorf("took %v, %v", taken, err)
+	}
+}
+
+// What ip netns exec starts has a /sys without the machine's bpffs.
+func TestLoadFromInsideANamespace(t *testing.T) {
+	var own, first unix.Stat_t
+	if err := errors.Join(unix.Stat(netdev.CurrentPath, &own), unix.Stat("/proc/1/ns/net", &first)); err != nil {
+		t.Fatal(err)
+	}
+	if own.Ino == first.Ino {
+		t.Skip("this process is in the first network namespace, as in the lab")
+	}
+	testenv.NoLeaks(t)
+	n, p := Default(), newPod(t, 0)
+	if err := errors.Join(n.BPFFS.Ensure(), unix.Unmount(n.BPFFS.Root, 0)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := n.Load(t.Context(), p.byHand("pass", 1))
+	if !errors.Is(err, pin.ErrNoBPFFS) || !strings.Contains(err.Error(), "ip netns exec") {
+		t.Errorf("load: %v", err)
+	}
+	if mounted, err := n.BPFFS.Mounted(); mounted || err != nil {
+		t.Errorf("a bpffs was mounted: %t, %v", mounted, err)
+	}
+	if err := n.BPFFS.Ensure(); err != nil {
+		t.Fatal(err)
+	}
+	p.load(t, n, "pass", 1)
+	if _, err := n.UnloadAll(t.Context(), p.byHand("", 0).Place, false); err != nil {
+		t.Error(err)
 	}
 }
