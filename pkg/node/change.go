@@ -80,7 +80,7 @@ func (t *tenure) changeTo(ctx context.Context, p plan, c choice, given *givenMap
 	}
 	built, err := t.build(ctx, p, c, next, given, found)
 	if err != nil {
-		return err
+		return t.blameShared(&p, err)
 	}
 	defer built.Close()
 	if err := given.fill(); err != nil {

@@ -4,18 +4,24 @@ package node
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/cilium/ebpf"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 )
 
 // dropRedirects closes those kept devmaps and cpumaps of a member that have to be made
 // anew, though the member stays: what their entries run, second stages, stays with the
 // object and the maps that it was loaded with. kept are the maps the member is to have;
-// others names those of them that are not the ones it ran with.
+// others names those of them that are not the ones it ran with. A map that is shared stays,
+// for its users know no other: it is for the kernel to say whether this chain can use it.
 func (w *wanted) dropRedirects(kept map[string]*ebpf.Map, others map[string]bool, flipsFrags bool) {
 	for name, spec := range w.program.Spec.Maps {
-		if kept[name] == nil || !redirects(spec) {
+		if kept[name] == nil || !redirects(spec) || w.shares(name) {
 			continue
 		}
 		configured := len(spec.Contents) > 0
@@ -30,6 +36,11 @@ func (w *wanted) dropRedirects(kept map[string]*ebpf.Map, others map[string]bool
 		kept[name].Close()
 		delete(kept, name)
 	}
+}
+
+// shares tells whether a map of the member is not its chain's own.
+func (w *wanted) shares(name string) bool {
+	return w.Maps[name].Pinned != "" || w.program.MapScope(name, w.Maps) == chain.ScopeNode
 }
 
 func redirects(spec *ebpf.MapSpec) bool {
@@ -60,6 +71,25 @@ func (t *tenure) flipsFrags(p *plan) bool {
 // frags reports whether every member takes packets of several buffers.
 func (p *plan) frags() bool {
 	return !slices.ContainsFunc(p.members, func(w wanted) bool { return !w.program.Frags })
+}
+
+// blameShared adds to an error of the kernel's, which says nothing then, that a chain cannot
+// begin or cease to take packets of several buffers while it shares a map that redirects.
+func (t *tenure) blameShared(p *plan, err error) error {
+	refused := (*dispatcher.RefusedError)(nil)
+	if !errors.As(err, &refused) || len(refused.Log) > 0 || !t.flipsFrags(p) {
+		return err
+	}
+	for i := range p.members {
+		w := &p.members[i]
+		for name, spec := range w.program.Spec.Maps {
+			if redirects(spec) && w.shares(name) {
+				return fmt.Errorf("%w; either all chains that use the shared map %q of member %q take packets of several buffers (SEC(\"xdp.frags\")) or none does",
+					err, name, w.Name)
+			}
+		}
+	}
+	return err
 }
 
 // isSame reports whether two files are of one map. A nil is of none.
