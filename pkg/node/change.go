@@ -22,7 +22,7 @@ import (
 // The locks of networks whose maps it makes come before libxdp's, which a change that is
 // made again holds from its beginning.
 func (t *tenure) change(ctx context.Context, p plan) error {
-	if err := t.number(&p); err != nil {
+	if err := t.number(ctx, &p); err != nil {
 		return err
 	}
 	given, err := t.givenMaps(ctx, p)

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -82,7 +83,7 @@ func (t *tenure) planWhere(stays func(record.Member) bool) (plan, error) {
 
 // number gives those members an id and a date that are new in the chain. Dies after it:
 // no member will have the ids.
-func (t *tenure) number(p *plan) error {
+func (t *tenure) number(ctx context.Context, p *plan) error {
 	var fresh []*wanted
 	for i := range p.members {
 		if p.members[i].ID == 0 {
@@ -92,7 +93,7 @@ func (t *tenure) number(p *plan) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	id, err := t.node.Records.TakeIDs(len(fresh))
+	id, err := t.node.Records.TakeIDs(ctx, len(fresh))
 	if err != nil {
 		return err
 	}

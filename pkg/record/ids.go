@@ -3,6 +3,7 @@
 package record
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,18 +30,19 @@ const lastID = "last-id."
 
 // TakeIDs gives n ids away that nobody has had, and returns the first; the others
 // follow it. Where the file that says which was the last is lost, it goes on from the
-// records there are.
+// records there are. Where others hold the ids for as long as ctx allows to wait, the error
+// satisfies errors.Is(err, ctx.Err()).
 //
 // A process that dies right after it has taken ids that no member will have.
-func (d Dir) TakeIDs(n int) (first ID, err error) {
-	if first, err = d.takeIDs(n); err != nil {
+func (d Dir) TakeIDs(ctx context.Context, n int) (first ID, err error) {
+	if first, err = d.takeIDs(ctx, n); err != nil {
 		return 0, fmt.Errorf("take ids for members: %w", err)
 	}
 	return first, nil
 }
 
-func (d Dir) takeIDs(n int) (ID, error) {
-	lock, err := d.lockIDs()
+func (d Dir) takeIDs(ctx context.Context, n int) (ID, error) {
+	lock, err := d.lockIDs(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -88,8 +91,12 @@ func (d Dir) makeLastID(last ID) (string, error) {
 	return f.Name(), f.Close()
 }
 
+// lockPause is between two tries for the lock of the ids, which nobody holds for longer than
+// it takes to rename a file, unless it was stopped.
+const lockPause = time.Millisecond
+
 // lockIDs waits for the lock under which ids are taken: the one of the root folder.
-func (d Dir) lockIDs() (*os.File, error) {
+func (d Dir) lockIDs(ctx context.Context) (*os.File, error) {
 	if err := os.MkdirAll(d.Root, folderMode); err != nil {
 		return nil, err
 	}
@@ -98,16 +105,27 @@ func (d Dir) lockIDs() (*os.File, error) {
 		return nil, err
 	}
 	for {
-		// Nobody holds it for longer than it takes to rename a file.
-		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX); !errors.Is(err, unix.EINTR) {
-			break
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return f, nil
+		}
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = pause(ctx)
+		}
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			f.Close()
+			return nil, fmt.Errorf("lock %s: %w", d.Root, err)
 		}
 	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", d.Root, err)
+}
+
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("another process holds it (lsof tells which): %w", ctx.Err())
+	case <-time.After(lockPause):
+		return nil
 	}
-	return f, nil
 }
 
 // largestID looks through the records. One that cannot be read has members that nobody

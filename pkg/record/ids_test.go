@@ -3,16 +3,19 @@
 package record
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 )
 
 func take(t *testing.T, d Dir, n int) ID {
 	t.Helper()
-	first, err := d.TakeIDs(n)
+	first, err := d.TakeIDs(t.Context(), n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,14 +62,32 @@ func TestTakeIDsUntilNoneAreLeft(t *testing.T) {
 	if err := os.WriteFile(d.lastIDFile(maxID-2), nil, fileMode); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.TakeIDs(3); err == nil {
+	if _, err := d.TakeIDs(t.Context(), 3); err == nil {
 		t.Error("took three of two")
 	}
 	if got := take(t, d, 2); got != maxID-1 {
 		t.Errorf("took %d", got)
 	}
-	if _, err := d.TakeIDs(1); err == nil {
+	if _, err := d.TakeIDs(t.Context(), 1); err == nil {
 		t.Error("took one of none")
+	}
+}
+
+// Who has stopped with the ids in hand keeps others waiting no longer than these have time.
+func TestTakeIDsWaitsNotForEver(t *testing.T) {
+	d := Dir{Root: t.TempDir()}
+	lock, err := d.lockIDs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := d.TakeIDs(soon, 1); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	lock.Close()
+	if got := take(t, d, 1); got != 1 {
+		t.Errorf("took %d", got)
 	}
 }
 
@@ -76,7 +97,7 @@ func TestTakeIDsAtOnce(t *testing.T) {
 	taken := make([]ID, 64)
 	for i := range taken {
 		all.Go(func() {
-			first, err := d.TakeIDs(2)
+			first, err := d.TakeIDs(t.Context(), 2)
 			if err != nil {
 				t.Error(err)
 			}
