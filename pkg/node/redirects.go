@@ -63,9 +63,10 @@ func plainEntries(m *ebpf.Map) (contents []ebpf.MapKV) {
 
 // flipsFrags reports whether a plan has the chain take packets of several buffers where
 // it did not, or no more where it did: since Linux 5.18 no such two chains can use one
-// devmap or cpumap (bpf_prog_map_compatible of kernel/bpf/core.c).
+// devmap or cpumap (bpf_prog_map_compatible of kernel/bpf/core.c). In libxdp's dispatcher the
+// programs that use them are extensions, which are all loaded alike.
 func (t *tenure) flipsFrags(p *plan) bool {
-	return t.hasMembers() && t.rec.State.Frags != p.frags()
+	return t.hasMembers() && t.rec.State.Dispatcher == chain.DispatcherLinked && t.rec.State.Frags != p.frags()
 }
 
 // frags reports whether every member takes packets of several buffers.

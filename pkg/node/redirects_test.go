@@ -11,6 +11,8 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/object"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
 // A map that redirects and that others have pinned is theirs: where the kernel does not let
@@ -63,5 +65,26 @@ func TestMapOfOthersIsNotMadeAnew(t *testing.T) {
 				p.unloadAll(t, n)
 			}
 		})
+	}
+}
+
+// Only a linked chain is one program, whose maps all take what it takes.
+func TestFlipsFrags(t *testing.T) {
+	for _, tt := range []struct {
+		dispatcher chain.Dispatcher
+		was, will  bool
+		want       bool
+	}{
+		{chain.DispatcherLinked, true, true, false},
+		{chain.DispatcherLinked, true, false, true},
+		{chain.DispatcherLinked, false, true, true},
+		{chain.DispatcherLibxdp, true, false, false},
+	} {
+		state := record.State{Dispatcher: tt.dispatcher, Frags: tt.was, Members: make([]record.Member, 1)}
+		running := tenure{rec: &record.Record{State: &state}}
+		next := plan{members: []wanted{{program: &object.Program{Frags: tt.will}}}}
+		if got := running.flipsFrags(&next); got != tt.want {
+			t.Errorf("%s, from %t to %t: %t", tt.dispatcher, tt.was, tt.will, got)
+		}
 	}
 }
