@@ -96,13 +96,17 @@ func (l *Load) check() error {
 func (l *Load) resolve(iface *netdev.Interface) (*wanted, error) {
 	p := l.Program
 	p.Name = cmp.Or(l.Entry, p.Name, "program") // the catalog goes by it
-	pod := object.Pod{Ifindex: iface.Index, MAC: iface.HardwareAddr}
-	w, err := newResolver(l.Catalog).one(p, byHand, pod)
+	w, err := newResolver(l.Catalog).one(p, byHand, onlyInterface(iface))
 	if err != nil {
 		return nil, err
 	}
 	w.Name, w.Metadata = l.Program.Name, l.Metadata
 	return &w, nil
+}
+
+// onlyInterface is what is known of a pod by its interface alone, for placeholders.
+func onlyInterface(iface *netdev.Interface) object.Pod {
+	return object.Pod{Ifindex: iface.Index, MAC: iface.HardwareAddr}
 }
 
 // addMember changes the chain to one that has the member, too.

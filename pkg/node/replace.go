@@ -12,7 +12,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/pkg/catalog"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
-	"github.com/xdp-chain/xdp-chain/pkg/object"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
@@ -68,7 +68,7 @@ func (t *tenure) replace(ctx context.Context, id record.ID, r *Replacement) erro
 	if err := mayTake(old, r.Force); err != nil {
 		return err
 	}
-	w, err := r.resolve(&old)
+	w, err := r.resolve(&old, t.iface)
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (t *tenure) mayTransmit(members []record.Member) error {
 }
 
 // resolve makes the member of what it is to run and of what it was.
-func (r *Replacement) resolve(old *record.Member) (*wanted, error) {
+func (r *Replacement) resolve(old *record.Member, iface *netdev.Interface) (*wanted, error) {
 	p := chain.Program{
 		Name: old.Name, Object: r.Object, Function: r.Function,
 		Priority: &old.Priority, ProceedOn: &old.ProceedOn,
@@ -126,7 +126,7 @@ func (r *Replacement) resolve(old *record.Member) (*wanted, error) {
 			p.Function = old.Function
 		}
 	}
-	w, err := resolver.one(p, old.Owner, object.Pod{})
+	w, err := resolver.one(p, old.Owner, onlyInterface(iface))
 	if err != nil {
 		return nil, err
 	}

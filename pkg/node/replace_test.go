@@ -103,6 +103,16 @@ func TestReplaceSetsAnew(t *testing.T) {
 	if got := p.first(t, n, "same"); got != 110 {
 		t.Errorf("the map says %d, want 110", got)
 	}
+	// Placeholders stand for what they stand for in a load.
+	if _, err := n.Replace(t.Context(), old.ID, Replacement{
+		Object: absolute(t, "testdata/before.o"), Globals: map[string]json.RawMessage{"step": []byte(`"${pod.ifindex}"`)},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	p.sendByHand(t, n, 1)
+	if got, want := p.first(t, n, "same"), uint64(110+p.listed(t, n).Ifindex); got != want {
+		t.Errorf("the map says %d, want %d", got, want)
+	}
 	p.unloadAll(t, n)
 }
 
