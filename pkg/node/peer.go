@@ -98,23 +98,33 @@ func (n *Node) checkPeer(ctx context.Context, a *Attachment, s site, want []want
 	}
 	defer t.release()
 	t.pod = a.NetNS
-	if t.rec == nil || !t.transmits(t.rec.State) {
+	if t.rec == nil {
 		return nil
 	}
-	byGRO, err := t.pollsByGRO(t.rec.State)
-	if byGRO || err != nil {
-		return err
-	}
-	peer, _, err := t.otherEnd()
-	if err != nil {
-		return err
-	}
-	defer peer.NetNS.Close()
-	if native, err := carriesNative(peer); native || err != nil {
+	peer, err := t.deafPeer(t.rec.State)
+	if peer == "" || err != nil {
 		return err
 	}
 	return fmt.Errorf(`%s (side %s) transmits, and %s, its other end, %s; put one there, such as {"name": "pass"} on that side, or use mode generic: %w`,
-		s.iface.Name, s.side, peer.Name, withoutProgram, ebpf.ErrNotSupported)
+		s.iface.Name, s.side, peer, withoutProgram, ebpf.ErrNotSupported)
+}
+
+// deafPeer returns the name of the other end where it takes nothing of what a generation
+// transmits, since neither GRO nor a native program makes it poll; else nothing.
+func (t *tenure) deafPeer(s *record.State) (string, error) {
+	byGRO, err := t.pollsByGRO(s)
+	if !t.transmits(s) || byGRO || err != nil {
+		return "", err
+	}
+	peer, _, err := t.otherEnd()
+	if err != nil {
+		return "", err
+	}
+	defer peer.NetNS.Close()
+	if native, err := carriesNative(peer); native || err != nil {
+		return "", err
+	}
+	return peer.Name, nil
 }
 
 // withoutProgram is what is wrong with an other end that GRO does not make poll.

@@ -91,19 +91,11 @@ func (t *tenure) replace(ctx context.Context, id record.ID, r *Replacement) erro
 func (t *tenure) mayTransmit(members []record.Member) error {
 	next := *t.rec.State
 	next.Members = members
-	byGRO, err := t.pollsByGRO(&next)
-	if !t.transmits(&next) || byGRO || err != nil {
+	peer, err := t.deafPeer(&next)
+	if peer == "" || err != nil {
 		return err
 	}
-	peer, _, err := t.otherEnd()
-	if err != nil {
-		return err
-	}
-	defer peer.NetNS.Close()
-	if native, err := carriesNative(peer); native || err != nil {
-		return err
-	}
-	return fmt.Errorf("%w: it transmits, and %s, the other end, %s", ebpf.ErrNotSupported, peer.Name, withoutProgram)
+	return fmt.Errorf("%w: it transmits, and %s, the other end, %s", ebpf.ErrNotSupported, peer, withoutProgram)
 }
 
 // resolve makes the member of what it is to run and of what it was.
