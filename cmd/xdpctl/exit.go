@@ -3,17 +3,22 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/xdp-chain/xdp-chain/pkg/catalog"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 	"github.com/xdp-chain/xdp-chain/pkg/node"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
+	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
 
 // Exit statuses other than 0. The text for --help is [exitHelp].
@@ -86,6 +91,8 @@ func nextStep(err error) error {
 		step = "--netns, --pid or --pod name another network namespace"
 	case errors.Is(err, node.ErrOthers):
 		step = "--force does it all the same"
+	case errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, pin.ErrLocked):
+		step = "--timeout gives it longer"
 	default:
 		return err
 	}
@@ -106,18 +113,28 @@ func isAny(err error, targets ...error) bool {
 }
 
 func hintRoot(err error) error {
-	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+	if err == nil || os.Geteuid() == 0 {
+		return err
+	}
+	// Package ns, of the CNI project, keeps of its errors the words alone.
+	if errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), unix.EPERM.Error()) {
 		err = fmt.Errorf("%w\nthe chains of a node are for root to see and to change: run it with sudo", err)
 	}
 	return err
 }
 
-// tell writes an error to stderr, each line of it with the command's name, and returns
-// the exit status.
+// tell writes an error to stderr, each line of it with the command's name, and below it
+// the end of the verifier's log where a program was refused. It returns the exit status.
 func tell(err error) int {
 	for line := range strings.Lines(err.Error()) {
 		if line = strings.TrimSpace(line); line != "" {
 			fmt.Fprintln(os.Stderr, "xdpctl:", line)
+		}
+	}
+	var refused *dispatcher.RefusedError
+	if errors.As(err, &refused) {
+		for _, line := range refused.Log {
+			fmt.Fprintln(os.Stderr, " ", line)
 		}
 	}
 	var as *statusError
