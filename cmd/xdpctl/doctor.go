@@ -23,7 +23,7 @@ func doctorCommand() *cobra.Command {
 			"the CNI plugin and its conflists, the catalog, and what is kept of chains. Of a conflist that\n" +
 			"names the plugin, its chains are built and verified as STATUS does, and not attached. Nothing\n" +
 			"is changed; only what was found out about the kernel is noted in /run/xdp-chain.\n\n" + exitHelp,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	cmd.Flags().StringSliceVar(&cni.bin, "cni-bin", []string{"/opt/cni/bin"}, "`folders` in which the runtime looks for CNI plugins")
 	cmd.Flags().StringVar(&cni.conf, "cni-conf", "/etc/cni/net.d", "`folder` in which the runtime looks for conflists")

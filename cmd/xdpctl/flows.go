@@ -19,7 +19,7 @@ func flowsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "flows",
 		Short: "Show the flows that members flow-stats have counted, the largest first",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 	}
 	output := addFormat(cmd, formatTable, formatJSON, formatYAML)
 	repeat := cmd.Flags().Bool("watch", false, "show them again every second, until interrupted")

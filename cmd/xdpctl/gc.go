@@ -26,7 +26,7 @@ func gcCommand() *cobra.Command {
 			"without a record, shared maps that no pod shares any more, libxdp's pins of network\n" +
 			"namespaces that are gone, objects that no chain needs, and what killed processes left.\n" +
 			"Chains that run are not touched, nor is what somebody works on.",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	dry := cmd.Flags().Bool("dry-run", false, "say what would be removed, and change nothing")
 	timeout := cmd.Flags().Duration("timeout", gcPatience, "how long to go on")

@@ -17,7 +17,7 @@ func getCommand() *cobra.Command {
 		Long: "Show all that is known of a member: its place, its object, its maps and who else uses\n" +
 			"them, and what the kernel tells of the program that runs it.",
 		Example: "  xdpctl get 7\n  xdpctl get 7 -o yaml",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneID,
 	}
 	output := addFormat(cmd, formatTable, formatJSON, formatYAML)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

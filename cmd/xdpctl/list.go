@@ -20,7 +20,7 @@ func listCommand() *cobra.Command {
 		Short: "List the chains of this node and their members in running order",
 		Long: "List the chains of this node and their members in running order. --iface, --netns, --pid\n" +
 			"and --pod show those of one interface, of one network namespace, or of one pod.",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	p := addPlace(cmd)
 	output := addFormat(cmd, formatTable, formatWide, formatJSON, formatYAML)

@@ -3,7 +3,7 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -36,7 +36,7 @@ func loadCommand() *cobra.Command {
 		Example: "  xdpctl load --iface eth0 --program count\n" +
 			"  xdpctl load --pod shop/web-0 --iface eth0 --object ./filter.o --function filter \\\n" +
 			"    --priority 20 --proceed-on pass --global limit=100 --metadata team=network",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	f := addLoad(cmd)
 	output := addFormat(cmd, formatText, formatJSON, formatYAML)
@@ -121,12 +121,17 @@ func actionSet(names []string) (set chain.ActionSet, err error) {
 	if slices.Equal(names, []string{"none"}) {
 		return 0, nil
 	}
-	text, err := json.Marshal(names)
-	if err == nil {
-		err = set.UnmarshalJSON(text)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("--proceed-on: %w", err)
+	for _, name := range names {
+		var verdict chain.Action
+		switch err := verdict.UnmarshalText([]byte(name)); {
+		case name == "none":
+			return 0, errors.New("--proceed-on none makes every verdict final, so it stands alone")
+		case err != nil:
+			return 0, fmt.Errorf("--proceed-on: %w, or none alone", err)
+		case set.Has(verdict):
+			return 0, fmt.Errorf("--proceed-on names %s twice; name each verdict once", name)
+		}
+		set |= chain.ActionSetOf(verdict)
 	}
 	return set, nil
 }

@@ -29,6 +29,7 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().BoolP("quiet", "q", false, "print nothing but what was asked for, such as the id of a member")
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		loadCommand(),
 		unloadCommand(),
@@ -45,6 +46,12 @@ func command() *cobra.Command {
 		conflistCommand(),
 		versionCommand(),
 	)
+	root.InitDefaultCompletionCmd() // else it comes when a command line is read, too late for what follows
+	for _, cmd := range root.Commands() {
+		if cmd.HasSubCommands() {
+			group(cmd)
+		}
+	}
 	addCompletions(root)
 	return root
 }

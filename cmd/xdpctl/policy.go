@@ -32,7 +32,7 @@ func policyCommand() *cobra.Command {
 		Long: "Say what chain a pod would get with a conflist and with the annotation " + catalog.Annotation + ",\n" +
 			"or why it would be refused. Nothing is touched: the kernel may yet refuse a program.\n" +
 			"The exit status is 2 if the pod would be refused.",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	cmd.Flags().StringVar(&conflist, "conflist", "", "file with the network's configuration list")
 	cmd.Flags().StringVar(&annotation, "annotation", "", "value of the pod's annotation "+catalog.Annotation)

@@ -30,7 +30,6 @@ func TestReference(t *testing.T) {
 	testenv.OfNoKernel(t)
 	want := make(map[string]string)
 	root := command()
-	root.InitDefaultCompletionCmd() // as it is done when a command line is read
 	addReference(t, want, root)
 	for _, old := range referenceFiles(t) {
 		if _, ok := want[old]; ok {

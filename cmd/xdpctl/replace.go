@@ -17,7 +17,7 @@ func replaceCommand() *cobra.Command {
 		Long: "Give a member another program, in one swap. It keeps its id, its name, its place in the\n" +
 			"chain and its counts, and those of its maps that the new program has in the same shape.",
 		Example: "  xdpctl replace 7 --object ./filter-v2.o",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneID,
 	}
 	p := addProgram(cmd)
 	var force bool

@@ -16,7 +16,7 @@ func statsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stats",
 		Short: "Show which member of each chain decided over how many packets",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 	}
 	output := addFormat(cmd, formatTable, formatJSON, formatYAML)
 	watch := cmd.Flags().Bool("watch", false, "show it again every second, with packets per second, until interrupted")

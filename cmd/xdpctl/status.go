@@ -23,7 +23,7 @@ func statusCommand() *cobra.Command {
 		Long: "Show every XDP program on every interface, in all network namespaces that can be found:\n" +
 			"this node's chains, the dispatchers of libxdp's tools, and all others with what holds them.",
 		Example: "  xdpctl status\n  xdpctl status --iface eth0 -o wide",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 	}
 	p := addPlace(cmd)
 	output := addFormat(cmd, formatTable, formatWide, formatJSON, formatYAML)

@@ -14,7 +14,6 @@ func conflistCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "conflist",
 		Short: "Look at network configuration lists",
-		Args:  cobra.NoArgs,
 	}
 	cmd.AddCommand(validateCommand())
 	return cmd
@@ -28,7 +27,7 @@ func validateCommand() *cobra.Command {
 			"versions of CNI, the order of plugins, capabilities, and every program's object, globals and\n" +
 			"maps. Nothing is touched, no root is needed, and the kernel may yet refuse a program, which\n" +
 			"doctor finds out.\n\n" + exitHelp,
-		Args: cobra.MinimumNArgs(1),
+		Args: files,
 	}
 	output := addFormat(cmd, formatTable, formatJSON)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
