@@ -24,13 +24,17 @@ func (n *Node) ExamineState() []Finding {
 	}
 }
 
-// examineChains counts the chains, and says what could not be read of them.
+// examineChains counts the chains, and says what could not be read of them, and which do
+// not run.
 func (n *Node) examineChains(unread error) Finding {
 	const check = "chains"
 	recorded, err := n.Records.Keys()
-	var lost []string
+	var lost, stopped []string
 	if err == nil {
 		lost, err = n.lost(recorded)
+	}
+	if err == nil {
+		stopped, err = n.stopped(recorded)
 	}
 	switch {
 	case err != nil || unread != nil:
@@ -39,6 +43,9 @@ func (n *Node) examineChains(unread error) Finding {
 	case len(lost) > 0:
 		return Failing(check, fmt.Sprintf("%s without a record: %s", counted(len(lost), "chain runs", "chains run"), strings.Join(lost, ", ")),
 			"have the pods made anew, or remove the pin of the link in the chain's folder below "+n.BPFFS.Root+"/xdp-chain/chains to take it off")
+	case len(stopped) > 0:
+		return Failing(check, fmt.Sprintf("%s no longer on the interface: %s", counted(len(stopped), "recorded chain is", "recorded chains are"), strings.Join(stopped, ", ")),
+			"have the pods made anew, or xdpctl replace a member that was loaded by hand with the same object; xdpctl check --all says what differs")
 	}
 	return OK(check, counted(len(recorded), "chain is recorded", "chains are recorded"))
 }
