@@ -24,7 +24,7 @@ func checkCommand() *cobra.Command {
 			"looked at; CNI's CHECK does that.\n\n" + exitHelp,
 	}
 	all := cmd.Flags().Bool("all", false, "every chain of this node")
-	output := addFormat(cmd, formatTable, formatJSON)
+	output := addFormat(cmd, formatTable, formatJSON, formatYAML)
 	timeout := addTimeout(cmd)
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if (len(args) > 0) == *all {

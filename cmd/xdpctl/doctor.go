@@ -27,7 +27,7 @@ func doctorCommand() *cobra.Command {
 	}
 	cmd.Flags().StringSliceVar(&cni.bin, "cni-bin", []string{"/opt/cni/bin"}, "`folders` in which the runtime looks for CNI plugins")
 	cmd.Flags().StringVar(&cni.conf, "cni-conf", "/etc/cni/net.d", "`folder` in which the runtime looks for conflists")
-	output := addFormat(cmd, formatTable, formatJSON)
+	output := addFormat(cmd, formatTable, formatJSON, formatYAML)
 	timeout := addTimeout(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, cancel := timeout.context(cmd.Context())

@@ -29,7 +29,7 @@ func validateCommand() *cobra.Command {
 			"doctor finds out.\n\n" + exitHelp,
 		Args: files,
 	}
-	output := addFormat(cmd, formatTable, formatJSON)
+	output := addFormat(cmd, formatTable, formatJSON, formatYAML)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		judged := make([]*judgement, len(args))
 		wrong := false
