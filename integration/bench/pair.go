@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/xdp-chain/xdp-chain/pkg/catalog"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -126,8 +127,8 @@ func (p *pair) check() error {
 	return nil
 }
 
-// onlyChain is the members of the one chain there is, but for whose they are and who
-// asked for them, in JSON.
+// onlyChain is the members of the one chain there is, but for whose they are, when and by whom
+// they were asked for, and their ids, in JSON.
 func onlyChain() (string, error) {
 	records := node.Default().Records
 	keys, err := records.Keys()
@@ -145,7 +146,8 @@ func onlyChain() (string, error) {
 		return "", fmt.Errorf("chain %s has not five members", rec.Key)
 	}
 	for i := range rec.State.Members {
-		rec.State.Members[i].Owner, rec.State.Members[i].Asked = record.Owner{}, false
+		m := &rec.State.Members[i]
+		m.ID, m.Owner, m.Created, m.Asked = 0, record.Owner{}, time.Time{}, false
 	}
 	text, err := json.Marshal(rec.State.Members)
 	return string(text), err
