@@ -15,6 +15,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
@@ -68,12 +69,8 @@ func kernelMaps() (n int, err error) {
 }
 
 func kernelLinks() (n int, err error) {
-	links := new(link.Iterator)
-	defer links.Close()
-	for links.Next() {
-		n++
-	}
-	return n, links.Err()
+	err = netdev.EachLink(func(link.Link) { n++ })
+	return n, err
 }
 
 // unlessLast leaves out the error that stands behind the last id.

@@ -3,10 +3,13 @@
 package netdev
 
 import (
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -23,22 +26,41 @@ type linkPlace struct {
 // FindLinks looks at every bpf_link on the machine, which is slow.
 func FindLinks() (Links, error) {
 	found := make(Links)
-	links := new(link.Iterator)
-	defer links.Close()
-	for links.Next() {
-		info, err := links.Link.Info()
+	err := EachLink(func(l link.Link) {
+		info, err := l.Info()
 		if err != nil {
-			continue // gone since it was listed
+			return // gone since it was listed
 		}
 		if xdp := info.XDP(); xdp != nil {
 			at := linkPlace{int(xdp.Ifindex), info.Program}
 			found[at] = append(found[at], info.ID)
 		}
+	})
+	return found, err
+}
+
+// unsettledFor is how long a link may be between getting its id and being finished.
+const unsettledFor = time.Second
+
+// EachLink calls f with each bpf_link of the machine, which it closes when f returns. For
+// one that its maker has not finished yet the kernel says EAGAIN (bpf_link_by_id in
+// kernel/bpf/syscall.c), and it is asked again.
+func EachLink(f func(link.Link)) error {
+	links := new(link.Iterator)
+	defer func() { links.Close() }()
+	for start := time.Now(); ; {
+		for links.Next() {
+			f(links.Link)
+		}
+		err := links.Err()
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EAGAIN) || time.Since(start) > unsettledFor {
+			return fmt.Errorf("listing bpf_links: %w", err)
+		}
+		links = &link.Iterator{ID: links.ID} // goes on behind the last one that was there
 	}
-	if err := links.Err(); err != nil {
-		return nil, fmt.Errorf("listing bpf_links: %w", err)
-	}
-	return found, nil
 }
 
 // only returns the id of the one XDP link with this program and this interface index.
