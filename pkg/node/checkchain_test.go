@@ -17,6 +17,7 @@ import (
 )
 
 func TestCheckChain(t *testing.T) {
+	testenv.OfNoKernel(t)
 	for _, tt := range []struct {
 		name   string
 		attach chain.Attach
@@ -77,6 +78,7 @@ func remove(t *testing.T, path string) {
 
 // Chains that an operator made have no attachment; theirs are checked all the same.
 func TestCheckChainByHand(t *testing.T) {
+	testenv.OfNoKernel(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	m := p.load(t, n, "pass", 50)
@@ -91,6 +93,7 @@ func TestCheckChainByHand(t *testing.T) {
 
 // A chain that is being changed is waited for, and not for ever.
 func TestCheckChainWaits(t *testing.T) {
+	testenv.OfNoKernel(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, programs("pass")...)

@@ -55,6 +55,7 @@ func TestExamineKernel(t *testing.T) {
 }
 
 func TestExamineState(t *testing.T) {
+	testenv.OfNoKernel(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	n.Store.Dir = filepath.Join(t.TempDir(), "store")

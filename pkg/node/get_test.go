@@ -134,6 +134,7 @@ func (p *pod) checkKernel(t *testing.T, d MemberDetail) {
 // Who else uses a map is told of maps that a network's members share, of those loaded by
 // hand, and of one whose pin another member was given.
 func TestGetMapUsers(t *testing.T) {
+	testenv.OfNoKernel(t)
 	testenv.NoLeaks(t)
 	n, first, second := Default(), newPod(t, 0), newPod(t, 0)
 	shared := programs("count")
@@ -204,6 +205,7 @@ func sameIDs(got []record.ID, want ...record.ID) bool {
 
 // A program that others took off and that is gone is said to be, and the rest is told.
 func TestGetOfAChainThatIsGone(t *testing.T) {
+	testenv.OfNoKernel(t)
 	n, p := Default(), newPod(t, 0)
 	p.Attach = chain.AttachNetlink
 	m := p.load(t, n, "count", 0)

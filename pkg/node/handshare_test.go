@@ -54,6 +54,7 @@ func TestByHandBesideAPod(t *testing.T) {
 
 // What a pod's annotation asks for keeps its place beside an operator's members.
 func TestByHandBesideAnAnnotation(t *testing.T) {
+	testenv.OfNoKernel(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
@@ -81,6 +82,7 @@ func (p *pod) sharedByHand() Load {
 }
 
 func TestSharedMapsGoWithTheLastMemberByHand(t *testing.T) {
+	testenv.OfNoKernel(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p, q := Default(), newPod(t, 0), newPod(t, 0)
@@ -113,6 +115,7 @@ func TestSharedMapsGoWithTheLastMemberByHand(t *testing.T) {
 
 // A DEL that finds the interface gone takes the operator's members along, and their maps.
 func TestDELOfASharedChainWhoseInterfaceIsGone(t *testing.T) {
+	testenv.OfNoKernel(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
@@ -126,6 +129,7 @@ func TestDELOfASharedChainWhoseInterfaceIsGone(t *testing.T) {
 
 // The last members of an operator leave a pod's chain alone, and the other way round.
 func TestUnloadAllOfAPodsChain(t *testing.T) {
+	testenv.OfNoKernel(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
@@ -149,6 +153,7 @@ func TestUnloadAllOfAPodsChain(t *testing.T) {
 // A record that is lost takes the knowledge of whose members run with it. They go on, and go
 // by force alone.
 func TestByHandOnAChainWhoseRecordIsBroken(t *testing.T) {
+	testenv.OfNoKernel(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)

@@ -134,6 +134,7 @@ func ownName(t *testing.T) string {
 
 // A chain whose record was lost is foreign, and its pin tells that it was one.
 func TestHookOfALostRecord(t *testing.T) {
+	testenv.OfNoKernel(t)
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, programs("count")...)
 	key := p.chain(t, n, chain.PodSide).Key
@@ -184,6 +185,7 @@ func TestHooksOfLibxdpsTools(t *testing.T) {
 }
 
 func TestHookQuery(t *testing.T) {
+	testenv.OfNoKernel(t)
 	n, p, q := Default(), newPod(t, 0), newPod(t, 0)
 	p.apply(t, n, append(programs("count"), onHost(programs("pass")[0]))...)
 	q.apply(t, n, programs("count")...)
@@ -224,6 +226,7 @@ func TestHookQuery(t *testing.T) {
 
 // While a chain is swapped again and again, its hook never is anybody else's.
 func TestHooksDuringSwaps(t *testing.T) {
+	testenv.OfNoKernel(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, programs("count")...)

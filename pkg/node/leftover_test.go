@@ -87,6 +87,9 @@ func sharedCount() chain.Program {
 func TestTheLivingIsNoLeftover(t *testing.T) {
 	n := Default()
 	for _, w := range ways {
+		if testing.Short() && w.dispatcher == chain.DispatcherLinked {
+			continue
+		}
 		t.Run(w.String(), func(t *testing.T) {
 			testenv.NoLeaks(t)
 			p := w.pod(t)
@@ -106,6 +109,7 @@ func TestTheLivingIsNoLeftover(t *testing.T) {
 }
 
 func TestLeftovers(t *testing.T) {
+	testenv.OfNoKernel(t)
 	fatal := func(t *testing.T, err error) {
 		t.Helper()
 		if err != nil {
@@ -201,6 +205,7 @@ func TestLeftovers(t *testing.T) {
 // Nothing is removed on account of a record that nobody can read, and whoever only looks
 // leaves it where it is.
 func TestLeftoversOfAnUnreadableRecord(t *testing.T) {
+	testenv.OfNoKernel(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, programs("pass")...)
@@ -227,6 +232,7 @@ func TestLeftoversOfAnUnreadableRecord(t *testing.T) {
 
 // A chain that somebody works on is not looked at.
 func TestLeftoversPassOverTheBusy(t *testing.T) {
+	testenv.OfNoKernel(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, programs("pass")...)
@@ -250,6 +256,7 @@ func TestLeftoversPassOverTheBusy(t *testing.T) {
 // A namespace that comes while the node is looked at is not found, and no reason to take
 // what an ADD is just making for it.
 func TestWhatComesDuringTheLookIsNoLeftover(t *testing.T) {
+	testenv.OfNoKernel(t)
 	testenv.NoLeaks(t)
 	n := Default()
 	s, err := n.survey()
@@ -274,6 +281,7 @@ func TestWhatComesDuringTheLookIsNoLeftover(t *testing.T) {
 
 // An operator's interface may be moved, with the chain on it that netlink holds.
 func TestWhatWasMovedIsNoLeftover(t *testing.T) {
+	testenv.OfNoKernel(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	other := testenv.NewNetNS(t)

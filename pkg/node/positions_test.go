@@ -114,6 +114,7 @@ func TestFillDrainRefill(t *testing.T) {
 }
 
 func TestTwoInterfacesDoNotTouchEachOther(t *testing.T) {
+	testenv.OfNoKernel(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p, q := Default(), newPod(t, 0), newPod(t, 0)
@@ -187,6 +188,7 @@ func (p *pod) counted(t *testing.T, n *Node, m ChainMember) uint64 {
 }
 
 func TestIDsAreNeverGivenTwice(t *testing.T) {
+	testenv.OfNoKernel(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)

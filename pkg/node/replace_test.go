@@ -79,6 +79,7 @@ func TestReplace(t *testing.T) {
 }
 
 func TestReplaceSetsAnew(t *testing.T) {
+	testenv.OfNoKernel(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
@@ -117,6 +118,7 @@ func TestReplaceSetsAnew(t *testing.T) {
 }
 
 func TestReplacementThatIsRefused(t *testing.T) {
+	testenv.OfNoKernel(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
@@ -154,6 +156,7 @@ func TestReplacementThatIsRefused(t *testing.T) {
 
 // A pod's member is replaced by force alone, CHECK tells, and an ADD puts it back.
 func TestReplaceOfOthers(t *testing.T) {
+	testenv.OfNoKernel(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)

@@ -19,6 +19,7 @@ import (
 
 // The chain is found by its interface's index, whatever that is called by now.
 func TestRenamedInterface(t *testing.T) {
+	testenv.OfNoKernel(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
@@ -157,6 +158,7 @@ func moveTo(t *testing.T, p *pod, elsewhere string) {
 
 // Commands for an interface that is gone say so, and leave nothing.
 func TestInterfaceThatIsGone(t *testing.T) {
+	testenv.OfNoKernel(t)
 	for _, way := range handWays() {
 		t.Run(way.String(), func(t *testing.T) {
 			p := way.pod(t)
