@@ -42,8 +42,8 @@ type suite struct {
 }
 
 // shares parts suites among guests of one kernel, so that several of them are never
-// waited for by one: the black-box suites take about as long as all others. Without
-// suites there is one guest, for a command.
+// waited for by one: the black-box suites take about as long as all others, and begin
+// first. Without suites there is one guest, for a command.
 func shares(all []suite) [][]suite {
 	var inside, outside []suite
 	for _, s := range all {
@@ -56,7 +56,7 @@ func shares(all []suite) [][]suite {
 	if len(inside) == 0 || len(outside) == 0 {
 		return [][]suite{all}
 	}
-	return [][]suite{inside, outside}
+	return [][]suite{outside, inside}
 }
 
 // buildSuites builds the test binaries of packages, of those that are ofNoKernel only where
