@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -42,11 +43,16 @@ func files(cmd *cobra.Command, args []string) error {
 func group(cmd *cobra.Command) {
 	cmd.Use += " COMMAND"
 	cmd.DisableFlagsInUseLine = true
+	cmd.SuggestionsMinimumDistance = 2 // letters, as cobra has it where it suggests by itself
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil
 		}
-		return fmt.Errorf("unknown command %q for %q; --help lists those there are", args[0], cmd.CommandPath())
+		next := "--help lists those there are"
+		if alike := cmd.SuggestionsFor(args[0]); len(alike) > 0 {
+			next = fmt.Sprintf("did you mean %s?", strings.Join(alike, " or "))
+		}
+		return fmt.Errorf("unknown command %q for %q; %s", args[0], cmd.CommandPath(), next)
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }

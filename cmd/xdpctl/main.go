@@ -47,7 +47,7 @@ func command() *cobra.Command {
 		versionCommand(),
 	)
 	root.InitDefaultCompletionCmd() // else it comes when a command line is read, too late for what follows
-	for _, cmd := range root.Commands() {
+	for _, cmd := range append(root.Commands(), root) {
 		if cmd.HasSubCommands() {
 			group(cmd)
 		}

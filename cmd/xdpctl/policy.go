@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -38,10 +39,10 @@ func policyCommand() *cobra.Command {
 	cmd.Flags().StringVar(&annotation, "annotation", "", "value of the pod's annotation "+catalog.Annotation)
 	cmd.Flags().StringVar(&namespace, "namespace", "", "Kubernetes namespace of the pod")
 	output := addFormat(cmd, formatTable, formatJSON, formatYAML)
-	if err := cmd.MarkFlagRequired("conflist"); err != nil {
-		panic(err) // the flag is there
-	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if conflist == "" {
+			return errors.New("which network? Give its configuration list, such as --conflist /etc/cni/net.d/10-podnet.conflist")
+		}
 		c, err := readConflist(conflist)
 		if err != nil {
 			return err
