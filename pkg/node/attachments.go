@@ -48,8 +48,8 @@ func (n *Node) look(ctx context.Context, key chain.Key) (*record.Record, error) 
 }
 
 func hasOwner(rec *record.Record, owner record.Owner) bool {
-	for _, s := range []*record.State{rec.State, rec.Pending} {
-		if s != nil && slices.ContainsFunc(s.Owners(), owner.Same) {
+	for _, s := range rec.States() {
+		if slices.ContainsFunc(s.Owners(), owner.Same) {
 			return true
 		}
 	}

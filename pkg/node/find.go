@@ -72,9 +72,7 @@ func (n *Node) readLibxdp(rec *record.Record, iface *netdev.Interface, attached 
 		return nil, err
 	}
 	c := &libxdpChain{dispatcher: program, id: uint32(attached.ProgramID), mode: attached.Mode, version: config.Version, devbound: config.Devbound}
-	for _, s := range []*record.State{rec.State, rec.Pending} {
-		c.recorded = c.recorded || s != nil && s.ProgramID == c.id
-	}
+	c.recorded = generationOf(rec, c.id) != nil
 	programs, err := n.pinnedPrograms(rec, pin.Dispatch{Ifindex: iface.Index, ID: attached.ProgramID}, len(config.Slots))
 	if errors.Is(err, fs.ErrNotExist) && last {
 		c.unpinned = true

@@ -97,10 +97,7 @@ func (n *Node) neededObjects(keys []chain.Key) (map[string]bool, error) {
 
 // addObjects adds the digests of a chain's objects.
 func addObjects(needed map[string]bool, rec *record.Record) {
-	for _, s := range []*record.State{rec.State, rec.Pending} {
-		if s == nil {
-			continue
-		}
+	for _, s := range rec.States() {
 		for _, m := range s.Members {
 			needed[m.Object] = true
 		}

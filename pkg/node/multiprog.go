@@ -72,8 +72,8 @@ func (c *libxdpChain) fill(rec *record.Record, config *libxdp.Config, programs [
 // readOwn fills in what the record knows of a chain whose pins are gone: the members of
 // its own dispatcher, whose links are pinned in the chain's folder as well.
 func (c *libxdpChain) readOwn(rec *record.Record) error {
-	for _, s := range []*record.State{rec.State, rec.Pending} {
-		if s == nil || s.ProgramID != c.id {
+	for _, s := range rec.States() {
+		if s.ProgramID != c.id {
 			continue
 		}
 		for i := range s.Members {
@@ -94,10 +94,7 @@ func (c *libxdpChain) readOwn(rec *record.Record) error {
 
 // ownProgram finds the member that a program is.
 func ownProgram(rec *record.Record, id uint32) *record.Member {
-	for _, s := range []*record.State{rec.Pending, rec.State} {
-		if s == nil {
-			continue
-		}
+	for _, s := range slices.Backward(rec.States()) {
 		if i := slices.IndexFunc(s.Members, func(m record.Member) bool { return m.ProgramID == id }); i >= 0 {
 			return &s.Members[i]
 		}

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cilium/ebpf"
+
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
-	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
 // An interface that an operator puts a chain on need not stay where it is, as a pod's does:
@@ -40,8 +41,8 @@ func (t *tenure) seek() error {
 
 // mayBeElsewhere spares the search for an interface that is gone for certain: a link tells.
 func (t *tenure) mayBeElsewhere() (bool, error) {
-	for _, s := range []*record.State{t.rec.State, t.rec.Pending} {
-		if s != nil && s.Attach == chain.AttachNetlink {
+	for _, s := range t.rec.States() {
+		if s.Attach == chain.AttachNetlink {
 			return true, nil
 		}
 	}
@@ -53,6 +54,12 @@ func (t *tenure) seekAt(path string) (*netdev.Interface, error) {
 	if iface, err := reopenAt(path, t.lock.Key()); iface != nil || err != nil {
 		return iface, err
 	}
+	return interfaceWith(path, t.isRecorded)
+}
+
+// interfaceWith finds the interface in a namespace that carries such a program. It is nil
+// where there is none, or no namespace any more; the caller closes the one it gets.
+func interfaceWith(path string, is func(ebpf.ProgramID) bool) (*netdev.Interface, error) {
 	ns, err := netdev.OpenNetNS(path)
 	if errors.Is(err, netdev.ErrNetNSGone) {
 		return nil, nil
@@ -62,7 +69,7 @@ func (t *tenure) seekAt(path string) (*netdev.Interface, error) {
 	}
 	hooks, err := ns.Hooks()
 	for _, h := range hooks {
-		if slices.ContainsFunc(h.Programs, func(a netdev.Attached) bool { return t.isRecorded(a.ProgramID) }) {
+		if slices.ContainsFunc(h.Programs, func(a netdev.Attached) bool { return is(a.ProgramID) }) {
 			return h.Interface, nil
 		}
 	}

@@ -119,10 +119,7 @@ func (t *tenure) trees() []pin.Libxdp {
 func (t *tenure) ownPrograms() ([]ebpf.ProgramID, error) {
 	var programs []ebpf.ProgramID
 	if t.rec != nil {
-		for _, s := range []*record.State{t.rec.State, t.rec.Pending} {
-			if s == nil {
-				continue
-			}
+		for _, s := range t.rec.States() {
 			for _, m := range s.Members {
 				programs = append(programs, ebpf.ProgramID(m.ProgramID))
 			}
@@ -138,8 +135,8 @@ func (t *tenure) isRecorded(id ebpf.ProgramID) bool {
 	if t.rec == nil {
 		return false
 	}
-	for _, s := range []*record.State{t.rec.State, t.rec.Pending} {
-		if s != nil && (id == ebpf.ProgramID(s.ProgramID) || id == ebpf.ProgramID(s.Replaced)) {
+	for _, s := range t.rec.States() {
+		if id == ebpf.ProgramID(s.ProgramID) || id == ebpf.ProgramID(s.Replaced) {
 			return true
 		}
 	}

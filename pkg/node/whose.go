@@ -73,7 +73,7 @@ func (l *hookLook) tryIdentify(i *netdev.Interface, a netdev.Attached, rec *reco
 	if h.Name == libxdp.ProgramName {
 		return h, l.readMembers(&h, i, rec)
 	}
-	if s := linkedState(rec, h.ProgramID); s != nil {
+	if s := generationOf(rec, h.ProgramID); s != nil {
 		h.Whose, h.Attach, h.Dispatcher = ChainHook, s.Attach, s.Dispatcher
 		for _, m := range shown(&record.Record{State: s}).Members {
 			h.Members = append(h.Members, HookMember{ChainMember: m})
@@ -82,14 +82,14 @@ func (l *hookLook) tryIdentify(i *netdev.Interface, a netdev.Attached, rec *reco
 	return h, nil
 }
 
-// linkedState is the generation of a record that a program is, of the one that runs and
-// the one that is about to.
-func linkedState(rec *record.Record, program uint32) *record.State {
+// generationOf is the generation of a record that a program is, of the one that runs and
+// the one that is about to; nil where it is neither, and where there is no record.
+func generationOf(rec *record.Record, program uint32) *record.State {
 	if rec == nil {
 		return nil
 	}
-	for _, s := range []*record.State{rec.State, rec.Pending} {
-		if s != nil && s.ProgramID == program {
+	for _, s := range rec.States() {
+		if s.ProgramID == program {
 			return s
 		}
 	}

@@ -52,10 +52,7 @@ func (r *Record) check() error {
 	if r.PeerGRO != nil && r.PeerGRO.Key.Ifindex < 1 {
 		return fmt.Errorf("%w: the other end is interface %s", chain.ErrInvalid, r.PeerGRO.Key)
 	}
-	for _, s := range []*State{r.State, r.Pending} {
-		if s == nil {
-			continue
-		}
+	for _, s := range r.States() {
 		members := make([]chain.Member, len(s.Members))
 		for i, m := range s.Members {
 			members[i] = m.Member

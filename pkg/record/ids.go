@@ -141,9 +141,9 @@ func (d Dir) largestID() (ID, error) {
 		if err != nil {
 			continue
 		}
-		for _, s := range []*State{r.State, r.Pending} {
-			for i := 0; s != nil && i < len(s.Members); i++ {
-				largest = max(largest, s.Members[i].ID)
+		for _, s := range r.States() {
+			for _, m := range s.Members {
+				largest = max(largest, m.ID)
 			}
 		}
 	}

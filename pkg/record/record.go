@@ -142,6 +142,18 @@ type Member struct {
 	ProgramID uint32 `json:"programID,omitempty"`
 }
 
+// States returns the generations that are recorded: what runs, and what a change is about
+// to make run.
+func (r *Record) States() []*State {
+	var states []*State
+	for _, s := range []*State{r.State, r.Pending} {
+		if s != nil {
+			states = append(states, s)
+		}
+	}
+	return states
+}
+
 // Owners returns who has members in the chain, each one once, in the order of
 // their first members.
 func (s *State) Owners() []Owner {
