@@ -76,7 +76,7 @@ func (t *tenure) checkRecorded(c *CheckedChain) error {
 		c.Differences = append(c.Differences, "its interface is gone")
 		return err
 	}
-	if t.iface.Key() != t.lock.Key() {
+	if t.moved() {
 		c.Differences = append(c.Differences, "its interface was moved to another network namespace, where it can be taken off and not be changed")
 	}
 	differences, err := t.differences()

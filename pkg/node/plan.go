@@ -20,11 +20,7 @@ type plan struct {
 
 // sorted returns what the record says of the members, in running order.
 func (p *plan) sorted() []record.Member {
-	list := make([]record.Member, 0, len(p.members))
-	for _, w := range p.members {
-		list = append(list, w.Member)
-	}
-	return sortMembers(list)
+	return sortMembers(recorded(p.members))
 }
 
 func sortMembers(list []record.Member) []record.Member {

@@ -58,8 +58,13 @@ func (t *tenure) leave(ctx context.Context, owner record.Owner) error {
 	if t.rec == nil {
 		return t.leaveUnrecorded(ctx, owner)
 	}
+	return untilNotRaced(func() error { return t.leaveRecorded(ctx, owner) })
+}
+
+// untilNotRaced takes members off, or a chain down, again where others were faster.
+func untilNotRaced(take func() error) error {
 	for try := 1; ; try++ {
-		err := t.leaveRecorded(ctx, owner)
+		err := take()
 		if !errors.As(err, new(racedError)) || try == leaveTries {
 			return err
 		}

@@ -135,12 +135,7 @@ func (t *tenure) takeUnrecorded(ctx context.Context, force bool) error {
 
 // take takes members out of the chain, which goes with the last of them.
 func (t *tenure) take(ctx context.Context, goes func(record.Member) bool) error {
-	for try := 1; ; try++ {
-		err := t.tryTake(ctx, goes)
-		if !errors.As(err, new(racedError)) || try == leaveTries {
-			return err
-		}
-	}
+	return untilNotRaced(func() error { return t.tryTake(ctx, goes) })
 }
 
 func (t *tenure) tryTake(ctx context.Context, goes func(record.Member) bool) error {
