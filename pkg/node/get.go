@@ -49,23 +49,17 @@ type MemberDetail struct {
 // [ErrNoMember]). Like [Node.List] it takes no locks. An error about another chain, whose
 // members may use the same maps, is returned beside the detail.
 func (n *Node) Get(id record.ID) (MemberDetail, error) {
-	at, err := n.find(id)
+	found, err := n.find(id)
 	if err != nil {
 		return MemberDetail{}, err
 	}
-	rec, err := n.Records.Load(at.key)
-	if err == nil && rec.State == nil {
-		err = fs.ErrNotExist
-	}
-	var d MemberDetail
-	if err == nil {
-		d, err = unchanged(n, rec, func(rec *record.Record) (MemberDetail, error) { return n.detail(rec, id) })
-	}
+	key := found[0].Key
+	d, err := unchanged(n, found[0], func(rec *record.Record) (MemberDetail, error) { return n.detail(rec, id) })
 	if errors.Is(err, fs.ErrNotExist) {
-		return MemberDetail{}, fmt.Errorf("%w: member %d has left chain %s meanwhile", ErrNoMember, id, at.key)
+		return MemberDetail{}, fmt.Errorf("%w: member %d has left chain %s meanwhile", ErrNoMember, id, key)
 	}
 	if err != nil {
-		return MemberDetail{}, fmt.Errorf("member %d of chain %s: %w", id, at.key, err)
+		return MemberDetail{}, fmt.Errorf("member %d of chain %s: %w", id, key, err)
 	}
 	return d, n.findUsers(d.Maps, id)
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -55,36 +54,40 @@ func (p Place) open() (*netdev.Interface, error) {
 	return iface, err
 }
 
-// located is where a member is.
-type located struct {
-	key    chain.Key
-	member record.Member
-}
-
-// find looks for a member by its id.
-func (n *Node) find(id record.ID) (located, error) {
-	keys, err := n.Records.Keys()
-	if err != nil {
-		return located{}, err
-	}
-	var unreadable error
-	for _, key := range keys {
-		rec, err := n.Records.Load(key)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			unreadable = errors.Join(unreadable, err)
-		}
-		if err != nil || rec.State == nil {
+// find looks for members by their ids, and returns the record of each one's chain. One that
+// no chain has satisfies errors.Is(err, [ErrNoMember]).
+func (n *Node) find(ids ...record.ID) ([]*record.Record, error) {
+	records, unreadable := n.records()
+	found := make([]*record.Record, len(ids))
+	var errs []error
+	for i, id := range ids {
+		at := slices.IndexFunc(records, func(rec *record.Record) bool { return indexOf(rec.State.Members, id) >= 0 })
+		if at < 0 {
+			errs = append(errs, fmt.Errorf("%w: no member has id %d", ErrNoMember, id))
 			continue
 		}
-		if i := indexOf(rec.State.Members, id); i >= 0 {
-			return located{key, rec.State.Members[i]}, nil
-		}
+		found[i] = records[at]
 	}
-	return located{}, errors.Join(fmt.Errorf("%w: no member has id %d", ErrNoMember, id), unreadable)
+	if len(errs) > 0 {
+		errs = append(errs, unreadable) // it may be in one of those
+	}
+	return found, errors.Join(errs...)
 }
 
 func indexOf(members []record.Member, id record.ID) int {
 	return slices.IndexFunc(members, func(m record.Member) bool { return m.ID == id && id != 0 })
+}
+
+// memberByID finds a member of the running generation; nil where it has left.
+func (t *tenure) memberByID(id record.ID) *record.Member {
+	if t.rec == nil || t.rec.State == nil {
+		return nil
+	}
+	i := indexOf(t.rec.State.Members, id)
+	if i < 0 {
+		return nil
+	}
+	return &t.rec.State.Members[i]
 }
 
 // mayTake returns nil for members that are the operator's to remove, or all if forced.

@@ -39,32 +39,34 @@ type Replacement struct {
 //
 // Dies anywhere: the member runs the old program or the new one.
 func (n *Node) Replace(ctx context.Context, id record.ID, r Replacement) (ChainMember, error) {
-	at, err := n.find(id)
-	if err == nil {
-		err = mayTake(at.member, r.Force)
-	}
+	found, err := n.find(id)
 	if err != nil {
 		return ChainMember{}, err
 	}
-	t, err := n.holdByHand(ctx, at.key)
+	key, member := found[0].Key, found[0].State.Members[indexOf(found[0].State.Members, id)]
+	if err := mayTake(member, r.Force); err != nil {
+		return ChainMember{}, err
+	}
+	t, err := n.holdByHand(ctx, key)
 	if err != nil {
 		return ChainMember{}, err
 	}
 	defer t.release()
 	if err := t.replace(ctx, id, &r); err != nil {
-		return ChainMember{}, fmt.Errorf("member %d (%s) of chain %s: %w", id, at.member.Name, at.key, err)
+		return ChainMember{}, fmt.Errorf("member %d (%s) of chain %s: %w", id, member.Name, key, err)
 	}
-	return t.shownMember(at.member.Name)
+	return t.shownMember(member.Name)
 }
 
 func (t *tenure) replace(ctx context.Context, id record.ID, r *Replacement) error {
-	if t.rec == nil || t.rec.State == nil || indexOf(t.rec.State.Members, id) < 0 {
+	member := t.memberByID(id)
+	if member == nil {
 		return fmt.Errorf("%w: it has left meanwhile", ErrNoMember)
 	}
 	if err := t.reachable(); err != nil {
 		return err
 	}
-	old := t.rec.State.Members[indexOf(t.rec.State.Members, id)]
+	old := *member
 	if err := mayTake(old, r.Force); err != nil {
 		return err
 	}

@@ -23,20 +23,17 @@ import (
 func (n *Node) Unload(ctx context.Context, force bool, ids ...record.ID) error {
 	byChain := make(map[chain.Key][]record.ID)
 	var keys []chain.Key // in the order of the ids
-	var errs []error
-	for _, id := range ids {
-		at, err := n.find(id)
-		if err == nil {
-			err = mayTake(at.member, force)
-		}
-		if err != nil {
-			errs = append(errs, err)
+	found, err := n.find(ids...)
+	errs := []error{err}
+	for i, rec := range found {
+		if rec == nil {
 			continue
 		}
-		if byChain[at.key] == nil {
-			keys = append(keys, at.key)
+		errs = append(errs, mayTake(rec.State.Members[indexOf(rec.State.Members, ids[i])], force))
+		if byChain[rec.Key] == nil {
+			keys = append(keys, rec.Key)
 		}
-		byChain[at.key] = append(byChain[at.key], id)
+		byChain[rec.Key] = append(byChain[rec.Key], ids[i])
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -54,14 +51,11 @@ func (n *Node) unload(ctx context.Context, key chain.Key, force bool, ids []reco
 	}
 	defer t.release()
 	for _, id := range ids { // it may have changed until it was held
-		i := -1
-		if t.rec != nil && t.rec.State != nil {
-			i = indexOf(t.rec.State.Members, id)
-		}
-		if i < 0 {
+		member := t.memberByID(id)
+		if member == nil {
 			return fmt.Errorf("%w: member %d has left chain %s meanwhile", ErrNoMember, id, key)
 		}
-		if err := mayTake(t.rec.State.Members[i], force); err != nil {
+		if err := mayTake(*member, force); err != nil {
 			return err
 		}
 	}
