@@ -21,7 +21,7 @@ import (
 // for its users know no other: it is for the kernel to say whether this chain can use it.
 func (w *wanted) dropRedirects(kept map[string]*ebpf.Map, others map[string]bool, flipsFrags bool) {
 	for name, spec := range w.program.Spec.Maps {
-		if kept[name] == nil || !redirects(spec) || w.shares(name) {
+		if kept[name] == nil || !dispatcher.Redirects(spec.Type) || w.shares(name) {
 			continue
 		}
 		configured := len(spec.Contents) > 0
@@ -41,10 +41,6 @@ func (w *wanted) dropRedirects(kept map[string]*ebpf.Map, others map[string]bool
 // shares tells whether a map of the member is not its chain's own.
 func (w *wanted) shares(name string) bool {
 	return w.Maps[name].Pinned != "" || w.program.MapScope(name, w.Maps) == chain.ScopeNode
-}
-
-func redirects(spec *ebpf.MapSpec) bool {
-	return spec.Type == ebpf.DevMap || spec.Type == ebpf.DevMapHash || spec.Type == ebpf.CPUMap
 }
 
 // plainEntries returns what somebody has put into a map that redirects, but for entries
@@ -84,7 +80,7 @@ func (t *tenure) blameShared(p *plan, err error) error {
 	for i := range p.members {
 		w := &p.members[i]
 		for name, spec := range w.program.Spec.Maps {
-			if redirects(spec) && w.shares(name) {
+			if dispatcher.Redirects(spec.Type) && w.shares(name) {
 				return fmt.Errorf("%w; either all chains that use the shared map %q of member %q take packets of several buffers (SEC(\"xdp.frags\")) or none does",
 					err, name, w.Name)
 			}

@@ -43,7 +43,7 @@ func mapsOf(m *dispatcher.Member) (map[string]*ebpf.Map, error) {
 		spec = spec.Copy()
 		// Where maps are pinned is not the object's business but the caller's.
 		spec.Pinning = ebpf.PinNone
-		if isRedirect(spec.Type) {
+		if dispatcher.Redirects(spec.Type) {
 			spec.Contents = nil
 		}
 		if err := setVariables(spec, name, m.Spec.Variables); err != nil {

@@ -24,11 +24,6 @@ type Redirects struct {
 	Frags bool
 }
 
-// isRedirect reports whether entries of a map can have programs.
-func isRedirect(t ebpf.MapType) bool {
-	return t == ebpf.DevMap || t == ebpf.DevMapHash || t == ebpf.CPUMap
-}
-
 // fill puts the entries into the maps of a member that were made for it.
 func (r Redirects) fill(m *dispatcher.Member, made map[string]*ebpf.Map) error {
 	if m.Loaded != nil || m.Spec == nil {
@@ -42,7 +37,7 @@ func (r Redirects) fill(m *dispatcher.Member, made map[string]*ebpf.Map) error {
 	}()
 	for _, name := range slices.Sorted(maps.Keys(m.Spec.Maps)) {
 		spec := m.Spec.Maps[name]
-		if !isRedirect(spec.Type) || m.Maps[name] != nil {
+		if !dispatcher.Redirects(spec.Type) || m.Maps[name] != nil {
 			continue
 		}
 		if err := r.loadStages(stages, m, spec, made); err != nil {
