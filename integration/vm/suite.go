@@ -31,7 +31,7 @@ var suites = []string{
 
 // ofNoKernel are packages among them whose tests would tell the same in each kernel.
 var ofNoKernel = []string{
-	"internal/schematest", "internal/strict", "internal/trusted", "internal/whole",
+	"internal/mountinfo", "internal/schematest", "internal/strict", "internal/trusted", "internal/whole",
 	"pkg/catalog", "pkg/chain", "pkg/netconf", "pkg/record",
 }
 

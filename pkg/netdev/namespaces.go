@@ -3,13 +3,13 @@
 package netdev
 
 import (
-	"bufio"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/internal/mountinfo"
 )
 
 // Namespaces returns a path of each network namespace that can be found from here, each
@@ -19,7 +19,7 @@ import (
 // path may lead nowhere any more by the time it is opened.
 func Namespaces() ([]string, error) {
 	paths := []string{CurrentPath}
-	mounted, err := mountedNamespaces("/proc/self/mountinfo")
+	mounted, err := mountedNamespaces()
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (n *NetNS) LastingPath() (string, error) {
 	if err := unix.Fstat(int(n.handle.Fd()), &own); err != nil {
 		return "", fmt.Errorf("looking at network namespace %q: %w", n.path, err)
 	}
-	mounted, err := mountedNamespaces("/proc/self/mountinfo")
+	mounted, err := mountedNamespaces()
 	if err != nil {
 		return "", err
 	}
@@ -71,27 +71,11 @@ func inodeOf(path string) (inode, error) {
 	return inode{st.Dev, st.Ino}, err
 }
 
-// mountedNamespaces returns the mount points of network namespaces. In mountinfo
-// (proc_pid_mountinfo(5)) the fourth field of theirs is "net:[<inode>]", the fifth the
-// mount point.
-func mountedNamespaces(mountinfo string) ([]string, error) {
-	f, err := os.Open(mountinfo)
+// mountedNamespaces returns the mount points of network namespaces.
+func mountedNamespaces() ([]string, error) {
+	paths, err := mountinfo.Points(func(m mountinfo.Mount) bool { return strings.HasPrefix(m.Root, "net:[") })
 	if err != nil {
 		return nil, fmt.Errorf("looking for network namespaces: %w", err)
 	}
-	defer f.Close()
-	var paths []string
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) > 4 && strings.HasPrefix(fields[3], "net:[") {
-			paths = append(paths, unescapeMount(fields[4]))
-		}
-	}
-	return paths, lines.Err()
-}
-
-// unescapeMount undoes how mountinfo writes what would end a field.
-func unescapeMount(path string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(path)
+	return paths, nil
 }

@@ -3,7 +3,6 @@
 package node
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/cilium/ebpf/link"
 
+	"github.com/xdp-chain/xdp-chain/internal/mountinfo"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
@@ -71,12 +71,13 @@ func nameHolders(ours string, hooks []Hook) error {
 // namePins looks for pins of the links on every bpffs. In our own part of one there is
 // none but that of a chain whose record was lost, and that is among no maps.
 func namePins(ours string, holders map[uint32]*HookHolder) error {
-	mounts, err := bpffsMounts("/proc/self/mountinfo")
+	mounts, err := mountinfo.Points(func(m mountinfo.Mount) bool { return m.Type == "bpf" })
 	if err != nil {
-		return err
+		return fmt.Errorf("look for bpf file systems: %w", err)
 	}
+	slices.Sort(mounts) // one over the other shows the same files
 	var errs []error
-	for _, mount := range mounts {
+	for _, mount := range slices.Compact(mounts) {
 		errs = append(errs, filepath.WalkDir(mount, func(path string, entry fs.DirEntry, err error) error {
 			switch {
 			case errors.Is(err, fs.ErrNotExist): // gone since
@@ -108,26 +109,6 @@ func pinnedLinkID(path string) uint32 {
 		return 0
 	}
 	return uint32(info.ID)
-}
-
-// bpffsMounts returns the mount points of bpf file systems. In mountinfo
-// (proc_pid_mountinfo(5)) the mount point is the fifth field, and the type the first after
-// the hyphen.
-func bpffsMounts(mountinfo string) ([]string, error) {
-	f, err := os.Open(mountinfo)
-	if err != nil {
-		return nil, fmt.Errorf("look for bpf file systems: %w", err)
-	}
-	defer f.Close()
-	var mounts []string
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		head, tail, _ := strings.Cut(lines.Text(), " - ")
-		if fields := strings.Fields(head); len(fields) > 4 && strings.HasPrefix(tail, "bpf ") && !slices.Contains(mounts, fields[4]) {
-			mounts = append(mounts, fields[4])
-		}
-	}
-	return mounts, lines.Err()
 }
 
 // nameProcesses looks for the links among the open files of all processes. A process that
