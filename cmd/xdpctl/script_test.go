@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 }
 
 // ofTheKernel are the scripts that run where tests are to be short, as in the lab: those
-// that show what the kernel tells.
+// that show what the kernel tells. They take turns.
 var ofTheKernel = []string{"flows.txtar", "get.txtar", "list.txtar", "load.txtar", "stats-drop.txtar", "status.txtar"}
 
 // TestScripts runs the scripts of testdata/script on chains that carry packets.
@@ -73,11 +73,15 @@ func TestScripts(t *testing.T) {
 		t.Fatalf("no scripts: %v", err)
 	}
 	for _, file := range files {
-		if testing.Short() && !slices.Contains(ofTheKernel, filepath.Base(file)) {
+		turn := slices.Index(ofTheKernel, filepath.Base(file))
+		if testing.Short() && turn < 0 {
 			continue
 		}
 		// One run a script: scripts of one run are parallel, and they share a node.
-		t.Run(filepath.Base(file), func(t *testing.T) { runScript(t, bin, file) })
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			testenv.TakesTurns(t, turn)
+			runScript(t, bin, file)
+		})
 	}
 }
 

@@ -69,8 +69,9 @@ func TestBadObject(t *testing.T) {
 		program("entry twice", rules(fields{"key": 0, "value": fields{"action": "deny"}}, fields{"key": 0, "value": fields{"action": "allow"}}), 103, "rules"),
 		program("pinned map not there", fields{"name": "acl", "maps": fields{"rules": fields{"pinned": "/sys/fs/bpf/nowhere"}}}, 103, "/sys/fs/bpf/nowhere"),
 	}
-	for _, tt := range tests {
+	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			testenv.TakesTurns(t, i)
 			testenv.NoLeaks(t)
 			tt.run(t, plugintest.WiredPod(t, 0))
 		})

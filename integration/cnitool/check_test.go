@@ -63,8 +63,9 @@ func TestCheckFindsEachDifference(t *testing.T) {
 			p.Must(t, "DEL", conf)
 		}, nil},
 	}
-	for _, tt := range tests {
+	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			testenv.TakesTurns(t, i)
 			testenv.NoLeaks(t)
 			p := plugintest.WiredPod(t, 0)
 			conf := p.Chained(fields{"attach": tt.attach}, fields{"name": "count"})

@@ -102,8 +102,9 @@ func TestDel(t *testing.T) {
 			p.Must(t, "DEL", conf)
 		}},
 	}
-	for _, tt := range tests {
+	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			testenv.TakesTurns(t, i)
 			testenv.NoLeaks(t)
 			p := plugintest.WiredPod(t, 0)
 			conf := p.Chained(nil, fields{"name": "count"}, closing(60), fields{"name": "pass", "side": "host"})

@@ -25,7 +25,7 @@ func TestKilledAdd(t *testing.T) {
 		p.Must(t, "DEL", conf)
 	}
 
-	kills := orShort(100, 7)
+	kills := orShort(100, 5)
 	for round, killed := 0, 0; killed < kills; round++ {
 		if round == 5*kills {
 			t.Fatalf("only %d of %d ADDs were still running when they were killed", killed, round)
@@ -58,7 +58,7 @@ func TestKilledDelAndChange(t *testing.T) {
 		change = min(change, timed(func() { p.Must(t, "ADD", changed) }))
 		del = min(del, timed(func() { p.Must(t, "DEL", changed) }))
 	}
-	for round := range orShort(60, 4) {
+	for round := range orShort(60, 3) {
 		p.Must(t, "ADD", old)
 		after := randomly(change)
 		wasKilled(t, p, "ADD", changed, after)

@@ -17,7 +17,7 @@ var cniVersions = []string{"0.4.0", "1.0.0", "1.1.0"}
 
 // A pod's whole life, for each runtime, first plugin, version of CNI and of IP. Where
 // tests are to be short it is every fifth of these lives, among which each of the
-// values still occurs.
+// values still occurs, and they take turns.
 func TestLife(t *testing.T) {
 	lives := 0
 	for _, r := range runtimes {
@@ -27,7 +27,9 @@ func TestLife(t *testing.T) {
 					if lives++; testing.Short() && lives%5 != 1 {
 						continue
 					}
+					life := lives / 5
 					t.Run(fmt.Sprintf("%s/%s/%s/%s", r.name, first, cniVersion, f.name), func(t *testing.T) {
+						testenv.TakesTurns(t, life)
 						testenv.NoLeaks(t)
 						list := pluginList(t, first, cniVersion, f, ours(nil, fields{"name": "count", "priority": 1}, closing(10)))
 						live(t, r.make(t, list), f)

@@ -35,8 +35,9 @@ func TestSides(t *testing.T) {
 		{"none", nil, nil, true, true, nil},
 	}
 	for _, first := range firstPlugins() {
-		for _, tt := range tests {
+		for i, tt := range tests {
 			t.Run(first+"/"+tt.name, func(t *testing.T) {
+				testenv.TakesTurns(t, i)
 				testenv.NoLeaks(t)
 				f := families[0]
 				programs := tt.programs
@@ -95,8 +96,9 @@ func TestNamespaces(t *testing.T) {
 		{"not included", fields{"include": []string{"bank"}}, "K8S_POD_NAMESPACE=shop", false},
 		{"names are exact", fields{"exclude": []string{"shop"}}, "K8S_POD_NAMESPACE=shop-2", true},
 	}
-	for _, tt := range tests {
+	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			testenv.TakesTurns(t, i)
 			testenv.NoLeaks(t)
 			p := plugintest.WiredPod(t, 0)
 			p.Args = "IgnoreUnknown=1;K8S_POD_NAME=web;" + tt.args

@@ -18,9 +18,12 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 type fields = plugintest.Fields
 
 // eachDispatcher runs a test with both dispatchers, or with the one that the kernel can. In
-// the lab, which is slow, there is libxdp's alone, which other machines may not have.
+// the lab, which is slow, there is libxdp's alone, which other machines may not have, and
+// the last of its kernels alone.
 func eachDispatcher(t *testing.T, test func(t *testing.T, dispatcher string)) {
 	t.Helper()
+	_, kernels := testenv.Turn(t)
+	testenv.TakesTurns(t, kernels-1)
 	for _, dispatcher := range []string{"linked", "libxdp"} {
 		if dispatcher == "linked" && testing.Short() {
 			continue

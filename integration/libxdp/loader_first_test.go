@@ -9,15 +9,16 @@ import (
 	"testing"
 
 	"github.com/xdp-chain/xdp-chain/internal/plugintest"
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
 // Where xdp-loader was first, auto joins it, whichever tree it used.
 func TestAutoJoinsTheLoader(t *testing.T) {
-	for _, tree := range []struct {
+	for i, tree := range []struct {
 		name  string
 		tools func(t *testing.T, p *plugintest.Pod) tools
 	}{{"plain tree", plainTools}, {"namespace's tree", ownTools}} {
-		for _, tt := range []struct {
+		for j, tt := range []struct {
 			theirs []string // with priorities 20, 30, 40
 			joined string
 			whose  []string
@@ -26,6 +27,7 @@ func TestAutoJoinsTheLoader(t *testing.T) {
 			{[]string{"b", "f", "c"}, "abefc", []string{"attachment a", "libxdp mark_b", "attachment e", "libxdp mark_f", "libxdp mark_c"}},
 		} {
 			t.Run(fmt.Sprintf("%s/%d", tree.name, len(tt.theirs)), func(t *testing.T) {
+				testenv.TakesTurns(t, 2*i+j)
 				p := wired(t, 0)
 				x := tree.tools(t, p)
 				for i, letter := range tt.theirs {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xdp-chain/xdp-chain/internal/plugintest"
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
 // twoOfOurs is a chain of two members, with room before, between and behind them.
@@ -92,8 +93,9 @@ func TestLoaderChangesOurChain(t *testing.T) {
 			x.load(t, "b", 20)
 		}, "b", []string{`"a"`, `"e"`}, []string{"mark_b"}, "b"},
 	}
-	for _, tt := range tests {
+	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			testenv.TakesTurns(t, i)
 			p := wired(t, 0)
 			conf := twoOfOurs(t, p)
 			p.Must(t, "ADD", conf)
@@ -122,18 +124,22 @@ func TestLoaderChangesOurChain(t *testing.T) {
 
 // An ADD that comes again mends what xdp-loader took off, and leaves what it added.
 func TestAddMends(t *testing.T) {
-	for name, harm := range map[string]func(t *testing.T, x tools){
-		"one of ours": func(t *testing.T, x tools) { x.unload(t, "mark_a") },
-		"both":        func(t *testing.T, x tools) { x.unload(t, "mark_a"); x.unload(t, "mark_e") },
-		"everything":  func(t *testing.T, x tools) { x.unloadAll(t); x.load(t, "b", 20) },
+	for i, tt := range []struct {
+		name string
+		harm func(t *testing.T, x tools)
+	}{
+		{"one of ours", func(t *testing.T, x tools) { x.unload(t, "mark_a") }},
+		{"both", func(t *testing.T, x tools) { x.unload(t, "mark_a"); x.unload(t, "mark_e") }},
+		{"everything", func(t *testing.T, x tools) { x.unloadAll(t); x.load(t, "b", 20) }},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
+			testenv.TakesTurns(t, i)
 			p := wired(t, 0)
 			conf := twoOfOurs(t, p)
 			p.Must(t, "ADD", conf)
 			x := chainTools(t, p)
 			x.load(t, "b", 20)
-			harm(t, x)
+			tt.harm(t, x)
 			p.Must(t, "ADD", conf)
 			p.Must(t, "CHECK", conf)
 			wantTrace(t, p, nil, "abe")

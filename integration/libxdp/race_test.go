@@ -23,7 +23,7 @@ import (
 func TestChangesAtOnce(t *testing.T) {
 	rounds := 200
 	if testing.Short() && testenv.LabKernel() != "6.12" {
-		rounds = 30
+		rounds = 10
 	}
 	p := wired(t, 0)
 	stays := p.Chained(inLibxdp, marking(t, "a", 10))
@@ -70,7 +70,11 @@ func TestFirstAndLastAtOnce(t *testing.T) {
 	if err := os.Mkdir(keep, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for round := range 10 {
+	rounds := 10
+	if testing.Short() {
+		rounds = 4
+	}
+	for round := range rounds {
 		atOnce(t, func() error {
 			_, err := x.loadInRace("b", 20)
 			return err

@@ -5,12 +5,11 @@ package crashtest
 import (
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"runtime"
 	"slices"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
 // AtEach runs a subtest for each change that a body makes: prepare sets the scene,
@@ -23,20 +22,16 @@ func AtEach(t *testing.T, body string, env []string, prepare, check func(t *test
 	at(t, 0, 1, body, env, prepare, check)
 }
 
-// AtSome is [AtEach], but for one change in step of them where tests are to be short.
-// With which those begin depends on the kernel alone, so that a run can be repeated
-// and several kernels try several parts.
+// AtSome is [AtEach], but for one change in step of them where tests are to be short, and
+// for others in each of the lab's kernels.
 func AtSome(t *testing.T, step int, body string, env []string, prepare, check func(t *testing.T)) {
 	t.Helper()
 	if !testing.Short() {
 		at(t, 0, 1, body, env, prepare, check)
 		return
 	}
-	var uts unix.Utsname
-	if err := unix.Uname(&uts); err != nil {
-		t.Fatal(err)
-	}
-	at(t, int(crc32.ChecksumIEEE(uts.Release[:]))%step, step, body, env, prepare, check)
+	mine, kernels := testenv.Turn(t)
+	at(t, mine*step/kernels, step, body, env, prepare, check)
 }
 
 func at(t *testing.T, first, step int, body string, env []string, prepare, check func(t *testing.T)) {

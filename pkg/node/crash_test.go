@@ -74,7 +74,7 @@ const (
 func eachKill(t *testing.T, body string, env []string, prepare func(t *testing.T), check func(t *testing.T, then finish), finishes ...finish) {
 	t.Helper()
 	kills := 0
-	crashtest.AtSome(t, 17, body, env, func(t *testing.T) {
+	crashtest.AtSome(t, 30, body, env, func(t *testing.T) {
 		testenv.NoLeaks(t)
 		prepare(t)
 	}, func(t *testing.T) {

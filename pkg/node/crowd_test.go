@@ -42,7 +42,10 @@ func TestAsManyMembersAsThereCanBe(t *testing.T) {
 // Owners of several networks come and go at once, on chains and with maps that they
 // share, while somebody sweeps and looks.
 func TestManyAtOnce(t *testing.T) {
-	const rounds = 4
+	rounds := 4
+	if testing.Short() {
+		rounds = 2
+	}
 	testenv.NoLeaks(t)
 	n := Default()
 	var busy sync.WaitGroup

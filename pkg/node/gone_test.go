@@ -20,7 +20,7 @@ func bothSides() []chain.Program {
 
 func TestWhatIsGoneIsRemoved(t *testing.T) {
 	n := Default()
-	for _, tt := range []struct {
+	for i, tt := range []struct {
 		name   string
 		remove func(t *testing.T, p *pod) error
 	}{
@@ -33,8 +33,9 @@ func TestWhatIsGoneIsRemoved(t *testing.T) {
 			return n.GC(t.Context(), p.Network, []Ref{{"another", "eth0"}}, true)
 		}},
 	} {
-		for _, w := range ways {
+		for j, w := range ways {
 			t.Run(tt.name+" "+w.String(), func(t *testing.T) {
+				testenv.TakesTurns(t, i+j)
 				testenv.NoLeaks(t)
 				p := w.pod(t)
 				p.apply(t, n, bothSides()...)

@@ -448,6 +448,10 @@ func TestLibxdpVersion3StaysVersion3(t *testing.T) {
 
 // Tools and attachments come and go at the same time. Nobody's member is lost.
 func TestLibxdpCrowd(t *testing.T) {
+	rounds := 20
+	if testing.Short() {
+		rounds = 8
+	}
 	testenv.NeedFreplace(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newLibxdpPod(t)
@@ -456,7 +460,7 @@ func TestLibxdpCrowd(t *testing.T) {
 	done := make(chan error)
 	go func() {
 		defer close(done)
-		for range 20 {
+		for range rounds {
 			for _, change := range []func() error{
 				func() error { return x.try(t, n, all(), 15, "pass") },
 				func() error { return x.try(t, n, func(s slot) bool { return s.Function != "pass" }, 0) },
@@ -474,7 +478,7 @@ func TestLibxdpCrowd(t *testing.T) {
 	}()
 	second := *p
 	second.Network = "other"
-	for range 20 {
+	for range rounds {
 		second.apply(t, n, programs("drop")...)
 		p.check(t, n)
 		second.check(t, n)

@@ -136,8 +136,9 @@ func TestDiesInTheFirstADD(t *testing.T) {
 func TestDiesInAChange(t *testing.T) {
 	n := Default()
 	for until := diesAfterRecord; until < steps; until++ {
-		for _, w := range ways {
+		for i, w := range ways {
 			t.Run(w.String(), func(t *testing.T) {
+				testenv.TakesTurns(t, int(until)+i)
 				testenv.NoLeaks(t)
 				p := w.pod(t)
 				p.apply(t, n, programs("count", "pass")...)

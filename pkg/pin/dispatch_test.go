@@ -351,7 +351,7 @@ func TestPinKilledAnywhere(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			crashtest.AtSome(t, 7, "dispatch", env, nothingBefore, func(t *testing.T) {
+			crashtest.AtSome(t, 20, "dispatch", env, nothingBefore, func(t *testing.T) {
 				finish(t, lockLibxdp(t, podTree))
 			})
 		})
@@ -361,7 +361,7 @@ func TestPinKilledAnywhere(t *testing.T) {
 func TestUnpinKilledAnywhere(t *testing.T) {
 	ensure(t)
 	slots := newSlots(t, 2)
-	crashtest.AtSome(t, 7, "undispatch", nil, func(t *testing.T) {
+	crashtest.AtSome(t, 20, "undispatch", nil, func(t *testing.T) {
 		l, err := podTree.Lock(t.Context())
 		if err == nil {
 			err = errors.Join(l.Pin(dispatch, slots), l.Unlock())
@@ -375,7 +375,7 @@ func TestUnpinKilledAnywhere(t *testing.T) {
 // TestEmptyTreeKilledAnywhere is for who locks a tree, pins nothing and leaves.
 func TestEmptyTreeKilledAnywhere(t *testing.T) {
 	ensure(t)
-	crashtest.AtSome(t, 7, "empty", nil, nothingBefore, sweepPodTree)
+	crashtest.AtSome(t, 20, "empty", nil, nothingBefore, sweepPodTree)
 }
 
 // sweepPodTree removes the tree as who comes across it would, and sees that nothing

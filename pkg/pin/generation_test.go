@@ -309,7 +309,7 @@ func TestStageKilledAnywhere(t *testing.T) {
 	ensure(t)
 	first, second := twoGenerations(t)
 	prepare := func(t *testing.T) { putFirst(t, first) }
-	crashtest.AtSome(t, 7, "stage", envOf(t, second), prepare, func(t *testing.T) {
+	crashtest.AtSome(t, 20, "stage", envOf(t, second), prepare, func(t *testing.T) {
 		l := lockForTest(t, key)
 		if err := l.Settle(1); err != nil {
 			t.Fatal(err)
@@ -329,7 +329,7 @@ func TestSettleKilledAnywhere(t *testing.T) {
 		second generation
 	}{{"with counters", second}, {"without counters", silent}} {
 		t.Run(tt.name, func(t *testing.T) {
-			crashtest.AtSome(t, 7, "settle", nil, func(t *testing.T) {
+			crashtest.AtSome(t, 20, "settle", nil, func(t *testing.T) {
 				putFirst(t, first)
 				l := lock(t, key)
 				defer l.Unlock()
@@ -357,7 +357,7 @@ func TestSettleKilledAnywhere(t *testing.T) {
 func TestSettleKilledAnywhereThenChanged(t *testing.T) {
 	ensure(t)
 	first, second := twoGenerations(t)
-	crashtest.AtSome(t, 7, "settle", nil, func(t *testing.T) {
+	crashtest.AtSome(t, 20, "settle", nil, func(t *testing.T) {
 		putFirst(t, first)
 		l := lock(t, key)
 		defer l.Unlock()
@@ -374,7 +374,7 @@ func TestSettleKilledAnywhereThenChanged(t *testing.T) {
 func TestRemoveKilledAnywhere(t *testing.T) {
 	ensure(t)
 	first, second := twoGenerations(t)
-	crashtest.AtSome(t, 7, "remove", nil, func(t *testing.T) {
+	crashtest.AtSome(t, 20, "remove", nil, func(t *testing.T) {
 		putFirst(t, first)
 		l := lock(t, key)
 		defer l.Unlock()

@@ -161,7 +161,7 @@ func TestEnsureKilledIsFinishedByTheNext(t *testing.T) {
 	if err := os.Mkdir(at.Root, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	crashtest.AtSome(t, 7, "ensure", []string{"ROOT=" + at.Root}, func(*testing.T) {}, func(t *testing.T) {
+	crashtest.AtSome(t, 20, "ensure", []string{"ROOT=" + at.Root}, func(*testing.T) {}, func(t *testing.T) {
 		if err := at.Ensure(); err != nil {
 			t.Error(err)
 		}
