@@ -88,9 +88,11 @@ func (im *image) addModules(ctx context.Context, g guest) (paths []string, err e
 func (g guest) script(modules []string) script.Script {
 	s := script.Script{
 		Modules: modules,
+		Tell:    len(g.packages) > 0, // a command's output is its own
 		Env: []string{
 			"CI=true",
 			"XDP_CHAIN_LAB=" + g.series,
+			"XDP_CHAIN_TURN=" + g.turn,
 			"XDP_CHAIN_BIN=" + guestRoot + "/bin",
 		},
 	}

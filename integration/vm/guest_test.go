@@ -58,7 +58,7 @@ ip -V | cut -d, -f1
 ip link add v0 type veth peer name v1
 xdp-loader status v0 | grep -c '^v0 '
 pwd
-echo $XDP_CHAIN_LAB $CI
+echo $XDP_CHAIN_LAB $XDP_CHAIN_TURN $CI
 test -x /xdp-chain/bin/xdp-chain -a -x .cache/bin/cnitool
 cmp /xdp-chain/integration/vm/guest_test.go $0
 exit 3`
@@ -71,7 +71,7 @@ odd
 ip utility
 1
 /xdp-chain
-6.1 true
+6.1 0/1 true
 `
 	if diff := cmp.Diff(want, output); diff != "" {
 		t.Errorf("output (-want +got):\n%s", diff)

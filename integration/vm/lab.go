@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/xdp-chain/xdp-chain/integration/vm/script"
@@ -41,13 +40,10 @@ func newLab(ctx context.Context) (*lab, error) {
 type guest struct {
 	kernel
 	options
+	turn                string // which of the kernels this is, of how many: 1/3
 	kernelDir, userland string
 	suites              []suite
 }
-
-// guestsWaiting is how many guests more run at a time than this machine has processors: a
-// guest is one thread, and waits a third of its time.
-const guestsWaiting = 2
 
 // run does what the command line asks for in each of the kernels, in several guests. Its
 // status is that of the first kernel in which something failed.
@@ -62,23 +58,22 @@ func (l *lab) run(ctx context.Context, o options) (status int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	statuses, errs := make([]int, len(guests)), make([]error, len(guests))
-	var all sync.WaitGroup
-	slots := make(chan struct{}, runtime.NumCPU()+guestsWaiting)
-	for i, g := range guests {
-		slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-slots }()
-			output := io.Writer(os.Stdout)
-			if len(guests) > 1 {
-				lines := &lineWriter{prefix: fmt.Sprintf("%-4s | ", g.series), to: os.Stdout}
-				defer lines.flush()
-				output = lines
-			}
-			statuses[i], errs[i] = l.runGuest(ctx, g, output)
-		})
+	statuses, errs, failed := make([]int, len(guests)), make([]error, len(guests)), make([]failures, len(guests))
+	// A guest is one thread. More guests than processors take longer in all: each test
+	// that waits for the kernel then waits for other guests too.
+	inParallel(runtime.NumCPU(), len(guests), func(i int) {
+		output := io.Writer(os.Stdout)
+		if len(guests) > 1 {
+			failed[i].prefix = fmt.Sprintf("%-4s | ", guests[i].series)
+			lines := &lineWriter{prefix: failed[i].prefix, to: io.MultiWriter(os.Stdout, &failed[i])}
+			defer lines.flush()
+			output = lines
+		}
+		statuses[i], errs[i] = l.runGuest(ctx, guests[i], output)
+	})
+	for _, f := range failed {
+		fmt.Printf("%s", f.kept)
 	}
-	all.Wait()
 	return cmp.Or(statuses...), errors.Join(errs...)
 }
 
@@ -113,8 +108,9 @@ func (l *lab) prepare(ctx context.Context, o options) ([]guest, error) {
 	suites, err := l.buildSuites(ctx, o.packages)
 	var all []guest
 	for _, share := range shares(suites) {
-		for _, g := range guests {
+		for i, g := range guests {
 			g.suites = share
+			g.turn = fmt.Sprintf("%d/%d", i, len(guests))
 			all = append(all, g)
 		}
 	}

@@ -57,7 +57,7 @@ func parse(args []string) (options, error) {
 	flags.Func("file", "`host=guest`: put a file of the machine into the guest, below the checkout if the path is relative; may be repeated", o.addFile)
 	flags.IntVar(&o.cpus, "cpus", 2, "`number` of processors of a guest")
 	flags.BoolVar(&o.icount, "icount", false, "let the guest's clock count instructions, on one processor: the same figures at every run")
-	flags.DurationVar(&o.limit, "timeout", 20*time.Minute, "for each guest")
+	flags.DurationVar(&o.limit, "timeout", 30*time.Minute, "for each guest")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

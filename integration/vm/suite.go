@@ -5,13 +5,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/xdp-chain/xdp-chain/integration/vm/script"
 )
@@ -26,6 +29,7 @@ var suites = []string{
 	"./cmd/...",
 	"./integration/bench",
 	"./integration/cnitool",
+	"./integration/lessons",
 	"./integration/libxdp",
 }
 
@@ -41,22 +45,30 @@ type suite struct {
 	binary string
 }
 
-// shares parts suites among guests of one kernel, so that several of them are never
-// waited for by one: the black-box suites take about as long as all others, and begin
-// first. Without suites there is one guest, for a command.
+// shares parts suites among guests of one kernel, so that the whole lab never waits for
+// one of them. Those begin first that take longest: integration/libxdp, which takes as
+// long as all packages that are tested from within. Without suites there is one guest,
+// for a command.
 func shares(all []suite) [][]suite {
-	var inside, outside []suite
+	const (
+		others = iota
+		inside
+		cnitool
+	)
+	var parts [cnitool + 1][]suite
 	for _, s := range all {
-		if strings.HasPrefix(s.pkg, "integration/") {
-			outside = append(outside, s)
-		} else {
-			inside = append(inside, s)
+		part := inside
+		if s.pkg == "integration/cnitool" {
+			part = cnitool
+		} else if strings.HasPrefix(s.pkg, "integration/") {
+			part = others
 		}
+		parts[part] = append(parts[part], s)
 	}
-	if len(inside) == 0 || len(outside) == 0 {
-		return [][]suite{all}
+	if len(all) == 0 {
+		return [][]suite{nil}
 	}
-	return [][]suite{outside, inside}
+	return slices.DeleteFunc(parts[:], func(part []suite) bool { return len(part) == 0 })
 }
 
 // buildSuites builds the test binaries of packages, of those that are ofNoKernel only where
@@ -81,13 +93,27 @@ func (l *lab) buildSuites(ctx context.Context, patterns []string) (built []suite
 		if slices.Contains(ofNoKernel, pkg) && !slices.Contains(patterns, "./"+pkg) {
 			continue
 		}
-		s := suite{pkg, filepath.Join(l.bin, strings.ReplaceAll(pkg, "/", "-")+".test")}
-		if err := l.goCommand(ctx, "test", "-c", "-ldflags=-s -w", "-o", s.binary, "./"+pkg); err != nil {
-			return nil, err
-		}
-		built = append(built, s)
+		built = append(built, suite{pkg, filepath.Join(l.bin, strings.ReplaceAll(pkg, "/", "-")+".test")})
 	}
-	return built, nil
+	errs := make([]error, len(built))
+	inParallel(runtime.NumCPU(), len(built), func(i int) { // most of a build is linking, in one thread
+		errs[i] = l.goCommand(ctx, "test", "-c", "-ldflags=-s -w", "-o", built[i].binary, "./"+built[i].pkg)
+	})
+	return built, errors.Join(errs...)
+}
+
+// inParallel does n pieces of work, so many at a time, in their order.
+func inParallel(atATime, n int, work func(i int)) {
+	var all sync.WaitGroup
+	slots := make(chan struct{}, atATime)
+	for i := range n {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			work(i)
+		})
+	}
+	all.Wait()
 }
 
 // buildCommands builds the guest's first process, and the binaries of this project as
@@ -124,6 +150,6 @@ func (s suite) step(args []string) script.Step {
 	return script.Step{
 		Name: s.pkg,
 		Dir:  path.Dir(s.name()),
-		Argv: slices.Concat([]string{s.name(), "-test.short", "-test.timeout=10m"}, args),
+		Argv: slices.Concat([]string{s.name(), "-test.short", "-test.timeout=20m"}, args),
 	}
 }

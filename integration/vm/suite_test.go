@@ -24,7 +24,7 @@ func TestShares(t *testing.T) {
 		{suitesOf("integration/libxdp"), [][]suite{suitesOf("integration/libxdp")}},
 		{
 			suitesOf("integration/cnitool", "pkg/node", "integration/libxdp", "cmd/xdpctl"),
-			[][]suite{suitesOf("integration/cnitool", "integration/libxdp"), suitesOf("pkg/node", "cmd/xdpctl")},
+			[][]suite{suitesOf("integration/libxdp"), suitesOf("pkg/node", "cmd/xdpctl"), suitesOf("integration/cnitool")},
 		},
 	} {
 		if diff := cmp.Diff(tt.want, shares(tt.all), cmp.AllowUnexported(suite{})); diff != "" {

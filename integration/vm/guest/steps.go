@@ -39,7 +39,7 @@ func runAll(s script.Script, output *os.File) (script.Result, error) {
 				result.Status = status
 			}
 		}
-		if len(s.Steps) > 1 {
+		if s.Tell {
 			fmt.Fprintf(output, "%s %s\t%.1fs\n", word, step.Name, time.Since(start).Seconds())
 		}
 	}

@@ -28,6 +28,7 @@ type Script struct {
 	Modules []string // paths in the image, each after those that it needs
 	Env     []string // KEY=value, of every step
 	Steps   []Step
+	Tell    bool // print how each step ended, below what it printed itself
 }
 
 // Step is one command.
