@@ -3,8 +3,10 @@
 package netdev
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -39,9 +41,43 @@ func Namespaces() ([]string, error) {
 	return list, nil
 }
 
+// InFirst tells whether this process is in the network namespace of process 1: in the
+// machine's own, and in none that it was sent to by nsenter or ip netns exec. Where that
+// cannot be known it is taken to be.
+func InFirst() bool {
+	own, err := inodeOf(CurrentPath)
+	first, firstErr := inodeOf("/proc/1/ns/net")
+	return err != nil || firstErr != nil || own == first
+}
+
+// FindNetNS opens the namespace with a cookie, of those that [Namespaces] finds. It is nil
+// where there is none.
+func FindNetNS(cookie uint64) (*NetNS, error) {
+	paths, err := Namespaces()
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, path := range paths {
+		n, err := OpenNetNS(path)
+		switch {
+		case errors.Is(err, ErrNetNSGone): // since
+		case err != nil:
+			errs = append(errs, err)
+		case n.Cookie() == cookie:
+			return n, nil
+		default:
+			errs = append(errs, n.Close())
+		}
+	}
+	return nil, errors.Join(errs...)
+}
+
 // LastingPath returns a path of an open namespace that leads there for as long as one
-// can: [CurrentPath] for the process's own, then a mount, and only then the path that it
+// can: [CurrentPath] for the machine's own, then a mount, and only then the path that it
 // was opened by, such as that of a process, which may end before the namespace does.
+// CurrentPath leads other processes there as well if they are where this one is: so it
+// comes after the mounts for a process that was sent to another namespace ([InFirst]).
 func (n *NetNS) LastingPath() (string, error) {
 	var own unix.Stat_t
 	if err := unix.Fstat(int(n.handle.Fd()), &own); err != nil {
@@ -51,10 +87,16 @@ func (n *NetNS) LastingPath() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, path := range append([]string{CurrentPath, n.path}, mounted...) {
-		if path == n.path && strings.HasPrefix(path, "/proc/") {
-			continue
-		}
+	paths := mounted
+	if !strings.HasPrefix(n.path, "/proc/") {
+		paths = slices.Insert(paths, 0, n.path)
+	}
+	if InFirst() {
+		paths = slices.Insert(paths, 0, CurrentPath)
+	} else {
+		paths = append(paths, CurrentPath)
+	}
+	for _, path := range paths {
 		if i, err := inodeOf(path); err == nil && i == (inode{own.Dev, own.Ino}) {
 			return path, nil
 		}

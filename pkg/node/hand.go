@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
@@ -142,11 +140,7 @@ func (n *Node) ensureLasting() error {
 	if err != nil || mounted {
 		return n.BPFFS.Ensure()
 	}
-	var own, first unix.Stat_t
-	if err := errors.Join(unix.Stat(netdev.CurrentPath, &own), unix.Stat("/proc/1/ns/net", &first)); err != nil {
-		return fmt.Errorf("compare this process's network namespace with that of the machine's first: %w", err)
-	}
-	if own.Ino != first.Ino {
+	if !netdev.InFirst() {
 		return fmt.Errorf("%w at %s, and this process is in a network namespace that it was started in, as by ip netns exec, whose /sys may go with it: start it outside, and name the namespace", pin.ErrNoBPFFS, n.BPFFS.Root)
 	}
 	return n.BPFFS.Ensure()

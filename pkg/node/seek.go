@@ -31,8 +31,13 @@ func (t *tenure) seek() error {
 		if t.iface, err = t.seekAt(path); t.iface == nil && err == nil {
 			continue
 		}
+		// Saved with the change that is to come. What was recorded as the node's own namespace
+		// stays that, whatever path leads there from here.
 		if err == nil && !t.moved() {
-			t.rec.Interface, t.rec.NetNS = t.iface.Name, path // saved with the change that is to come
+			t.rec.Interface = t.iface.Name
+			if t.rec.NetNS != netdev.CurrentPath {
+				t.rec.NetNS = path
+			}
 		}
 		return err
 	}

@@ -89,7 +89,12 @@ func reopenAt(netns string, key chain.Key) (*netdev.Interface, error) {
 	}
 	// The path may stand for a younger namespace by now.
 	if ns.Cookie() != key.Cookie {
-		return nil, ns.Close()
+		if err := ns.Close(); err != nil || netns != netdev.CurrentPath {
+			return nil, err
+		}
+		if ns, err = findRecorders(key.Cookie); ns == nil || err != nil {
+			return nil, err
+		}
 	}
 	iface, err := ns.InterfaceByIndex(key.Ifindex)
 	if err != nil {
@@ -100,4 +105,15 @@ func reopenAt(netns string, key chain.Key) (*netdev.Interface, error) {
 		return nil, err
 	}
 	return iface, nil
+}
+
+// findRecorders opens the network namespace that another process recorded as its own, when
+// this one runs in another, as by nsenter. It is nil where that is gone, which a process
+// that cannot see it cannot tell: what it takes for gone would be removed.
+func findRecorders(cookie uint64) (*netdev.NetNS, error) {
+	ns, err := netdev.FindNetNS(cookie)
+	if ns == nil && err == nil && !netdev.InFirst() {
+		err = errors.New("the interface is recorded in the node's own network namespace, this process is in another one, and nothing in /proc leads there: start it in the node's")
+	}
+	return ns, err
 }
