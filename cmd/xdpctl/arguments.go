@@ -57,6 +57,26 @@ func group(cmd *cobra.Command) {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
+// checkHelp has help refuse words that name no command, as those commands do: cobra's own
+// shows the commands there are, and ends as if that were what was asked for.
+func checkHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, err := root.Find([]string{"help"})
+	if err != nil {
+		panic(err) // it was made just now
+	}
+	help.Args = func(_ *cobra.Command, args []string) error {
+		cmd, rest, err := root.Find(args)
+		switch {
+		case err != nil:
+			return err
+		case cmd.HasSubCommands():
+			return cmd.ValidateArgs(rest)
+		}
+		return noArguments(cmd, rest)
+	}
+}
+
 // flagError says in one sentence what is wrong with a flag. Package pflag hands over what
 // package strconv says of a number, which names a function of Go.
 func flagError(cmd *cobra.Command, err error) error {

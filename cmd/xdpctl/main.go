@@ -53,6 +53,7 @@ func command() *cobra.Command {
 		}
 	}
 	addCompletions(root)
+	checkHelp(root)
 	return root
 }
 
