@@ -31,7 +31,7 @@ var byFlag = map[string]cobra.CompletionFunc{
 	"mode":       ofNames(enumeration[chain.Mode]()),
 	"dispatcher": ofNames(enumeration[chain.Dispatcher]()),
 	"attach":     ofNames(enumeration[chain.Attach]()),
-	"proceed-on": ofNames([]string{"aborted", "drop", "pass", "tx", "redirect", "dispatcher_return", "none"}),
+	"proceed-on": completeVerdicts,
 	"catalog":    ofFolders,
 	"cni-bin":    ofFolders,
 	"cni-conf":   ofFolders,
@@ -73,6 +73,28 @@ func addCompletions(cmd *cobra.Command) {
 
 func ofNames(names []string) cobra.CompletionFunc {
 	return cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)
+}
+
+// completeVerdicts completes the last of several verdicts with commas between them, with
+// those that are not named yet. None stands alone.
+func completeVerdicts(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	before := typed[:strings.LastIndex(typed, ",")+1]
+	named, _ := cmd.Flags().GetStringSlice("proceed-on") // what comes before it, as the flag may be repeated
+	named = append(named, strings.FieldsFunc(before, func(r rune) bool { return r == ',' })...)
+	verdicts := []string{"aborted", "drop", "pass", "tx", "redirect", "dispatcher_return"}
+	switch {
+	case slices.Contains(named, "none"):
+		verdicts = nil
+	case len(named) == 0:
+		verdicts = append(verdicts, "none")
+	}
+	var next []string
+	for _, verdict := range verdicts {
+		if !slices.Contains(named, verdict) {
+			next = append(next, before+verdict)
+		}
+	}
+	return next, cobra.ShellCompDirectiveNoFileComp
 }
 
 func ofFiles(extension string) cobra.CompletionFunc {
