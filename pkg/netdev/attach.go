@@ -39,6 +39,9 @@ func (i *Interface) place(o AttachOptions, attach func(chain.Mode) error) (Place
 	if refused == nil {
 		return Placed{Mode: mode}, nil
 	}
+	if o.Mode == chain.ModeNative && errors.Is(refused, ErrUnsupported) {
+		return Placed{}, fmt.Errorf("%w; modes auto and generic do without native XDP", refused)
+	}
 	if o.Mode != chain.ModeAuto || !errors.Is(refused, ErrUnsupported) || o.KeepNative && errors.As(refused, new(*MTUError)) {
 		return Placed{}, refused
 	}
@@ -52,7 +55,8 @@ func (i *Interface) place(o AttachOptions, attach func(chain.Mode) error) (Place
 // EOPNOTSUPP.
 const enotsupp = syscall.Errno(524)
 
-// explain turns the error of a first attach into one that says what to do.
+// explain turns the error of a first attach into one that says what to do about it, all but
+// to use another mode than native: that may have been taken by auto, which goes on by itself.
 func (i *Interface) explain(err error, mode chain.Mode, frags bool) error {
 	unsupported := errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, enotsupp) || errors.Is(err, unix.EINVAL)
 	switch {
@@ -61,7 +65,7 @@ func (i *Interface) explain(err error, mode chain.Mode, frags bool) error {
 	case errors.Is(err, unix.EINVAL) && i.isGone(): // what BPF_LINK_CREATE says then
 		return i.gone()
 	case unsupported && mode == chain.ModeNative:
-		return fmt.Errorf("%w: %s (%s, MTU %d) takes no native XDP as it is (%w); use mode auto or generic", ErrUnsupported, i.Name, i.Kind, i.MTU, err)
+		return fmt.Errorf("%w: %s (%s, MTU %d) takes no native XDP as it is (%w)", ErrUnsupported, i.Name, i.Kind, i.MTU, err)
 	case unsupported && mode == chain.ModeOffload:
 		return fmt.Errorf("%w: %s (%s) has no hardware that runs XDP (%w); use mode auto, native or generic", ErrUnsupported, i.Name, i.Kind, err)
 	}

@@ -109,7 +109,7 @@ func TestDriversWithoutNative(t *testing.T) {
 					t.Errorf("native: %v; want ErrUnsupported for EOPNOTSUPP, naming kind %s", err, i.Kind)
 				}
 				l, placed := mustHold(t, i, by, AttachOptions{Program: p, Mode: chain.ModeAuto})
-				if placed.Mode != chain.ModeGeneric || !strings.Contains(placed.Why, "no native XDP") {
+				if placed.Mode != chain.ModeGeneric || !strings.Contains(placed.Why, "no native XDP") || err.Error() != placed.Why+byMode {
 					t.Errorf("auto placed %+v; want generic, and why", placed)
 				}
 				takeOff(t, i, l, p, placed.Mode)

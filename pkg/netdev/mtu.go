@@ -28,13 +28,13 @@ func (e *MTUError) Error() string {
 	}
 	if !e.Frags {
 		limit += " without frags"
-		lower += `, make every program of the chain frags-aware (SEC("xdp.frags"))`
+		lower += `, or make every program of the chain frags-aware (SEC("xdp.frags"))`
 	}
 	whose := e.Limiting
 	if e.Limiting != e.Interface {
 		whose = fmt.Sprintf("%s, the peer of %s,", e.Limiting, e.Interface)
 	}
-	return fmt.Sprintf("%v: the MTU of %s is %d, and %s; %s, or use mode auto or generic", ErrUnsupported, whose, e.MTU, limit, lower)
+	return fmt.Sprintf("%v: the MTU of %s is %d, and %s; %s", ErrUnsupported, whose, e.MTU, limit, lower)
 }
 
 // Unwrap returns ErrUnsupported.

@@ -27,7 +27,7 @@ func (e *QueueError) Error() string {
 		return fmt.Sprint(n)
 	}
 	return fmt.Sprintf("%v: %s has %s rx queues and its peer %s tx queues, and native XDP on a veth needs at least as many rx queues; "+
-		"set them equal (ethtool -L <interface> rx <n> tx <n>), or use mode auto or generic",
+		"set them equal (ethtool -L <interface> rx <n> tx <n>)",
 		ErrUnsupported, e.Interface, figure(e.RxQueues), figure(e.PeerTxQueues))
 }
 

@@ -40,7 +40,7 @@ func TestTooFewQueues(t *testing.T) {
 				t.Errorf("QueueError (-want +got):\n%s", diff)
 			}
 			_, placed := mustHold(t, few, chain.AttachLink, AttachOptions{Program: p})
-			if placed.Mode != chain.ModeGeneric || placed.Why != err.Error() {
+			if placed.Mode != chain.ModeGeneric || err.Error() != placed.Why+byMode {
 				t.Errorf("auto placed %+v; want generic because %v", placed, err)
 			}
 		})
