@@ -81,7 +81,7 @@ func (n *Node) UnloadAll(ctx context.Context, place Place, force bool) ([]record
 	defer t.release()
 	taken, err := t.takeAll(ctx, force)
 	if err != nil {
-		return nil, fmt.Errorf("chain on %s: %w", iface.Name, err)
+		return nil, fmt.Errorf("unload all of %s: %w", iface.Name, err)
 	}
 	return taken, n.dropHandMaps(ctx)
 }
@@ -101,9 +101,9 @@ func (t *tenure) takeAll(ctx context.Context, force bool) ([]record.ID, error) {
 	}
 	switch {
 	case len(taken) == 0 && kept > 0:
-		return nil, fmt.Errorf("%w: all of its members (%d) came with CNI networks, whose DEL removes them; CHECK would miss them", ErrOthers, kept)
+		return nil, fmt.Errorf("%w: all members (%d) of the chain came with CNI networks, whose DEL removes them; CHECK would miss them", ErrOthers, kept)
 	case len(taken) == 0:
-		return nil, fmt.Errorf("%w: none of its members is xdp-chain's", ErrNoMember)
+		return nil, fmt.Errorf("%w: no member of the chain is xdp-chain's", ErrNoMember)
 	}
 	return taken, t.take(ctx, func(m record.Member) bool { return slices.Contains(taken, m.ID) })
 }
@@ -118,13 +118,13 @@ func (t *tenure) takeUnrecorded(ctx context.Context, force bool) error {
 	case alive && force:
 		return t.remove(ctx)
 	case alive:
-		return fmt.Errorf("%w: its record is lost, so that whose its members are cannot be told", ErrOthers)
+		return fmt.Errorf("%w: the record of the chain is lost, so that whose its members are cannot be told", ErrOthers)
 	case t.rec != nil:
 		err = t.remove(ctx)
 	default: // a file that was to become its first record
 		err = t.node.Records.Remove(t.lock, t.lock.Key())
 	}
-	return errors.Join(fmt.Errorf("%w: there is none", ErrNoMember), err)
+	return errors.Join(fmt.Errorf("%w: the interface carries no chain", ErrNoMember), err)
 }
 
 // take takes members out of the chain, which goes with the last of them.
