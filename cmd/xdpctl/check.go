@@ -105,7 +105,7 @@ func printChecked(p page, as format, checked []node.CheckedChain, onlyDiffering 
 		} else if onlyDiffering {
 			continue
 		}
-		t.add(c.Key, c.Interface, c.NetNS, state)
+		t.add(c.Key, c.Interface, spacePath(c.NetNS), state)
 		var lines strings.Builder
 		for _, d := range c.Differences {
 			fmt.Fprintf(&lines, "  %s\n", printable(d))

@@ -74,7 +74,7 @@ func printFlows(w io.Writer, as format, chains []node.ChainFlows, now time.Time)
 // is known.
 func podOfFlows(c node.ChainFlows) string {
 	if c.Owner.PodName == "" {
-		return c.NetNS
+		return spacePath(c.NetNS)
 	}
 	return c.Owner.PodNamespace + "/" + c.Owner.PodName
 }

@@ -103,6 +103,14 @@ func reasons(c node.Chain) []string {
 // hostPod stands where the pod would, for the namespace that xdpctl runs in.
 const hostPod = "(host)"
 
+// spacePath is how a table shows the path of a network namespace.
+func spacePath(path string) string {
+	if path == netdev.CurrentPath {
+		return hostPod
+	}
+	return path
+}
+
 // podOf names the pods whose chain it is, or the network namespace where none is
 // known.
 func podOf(c node.Chain) string {
@@ -112,13 +120,10 @@ func podOf(c node.Chain) string {
 			pods = append(pods, pod)
 		}
 	}
-	switch {
-	case len(pods) > 0:
+	if len(pods) > 0 {
 		return strings.Join(pods, ",")
-	case c.NetNS == netdev.CurrentPath:
-		return hostPod
 	}
-	return c.NetNS
+	return spacePath(c.NetNS)
 }
 
 // alignedLines returns the lines that print writes, their columns aligned.

@@ -119,7 +119,7 @@ func (s *sheet) maps(list []node.MemberMap) {
 func (s *sheet) place(d node.MemberDetail) {
 	s.add("Priority", strconv.Itoa(d.Priority))
 	s.add("Interface", fmt.Sprintf("%s (index %d)", d.Interface, d.Ifindex))
-	s.add("Netns", d.NetNS)
+	s.add("Netns", spacePath(d.NetNS))
 	s.add("Chain", d.Chain.String())
 	s.add("Position", strconv.Itoa(d.Position))
 	s.add("Proceed on", d.ProceedOn.String())
