@@ -2,6 +2,8 @@
 
 package chain
 
+import "github.com/xdp-chain/xdp-chain/internal/enum"
+
 // Attach says what holds a chain on its interface. The zero value is AttachAuto.
 type Attach uint8
 
@@ -15,17 +17,15 @@ const (
 	AttachNetlink
 )
 
-var attachNames = []string{"auto", "link", "netlink"}
+var attachNames = enum.Names[Attach]{What: "attach", Invalid: ErrInvalid, List: []string{"auto", "link", "netlink"}}
 
 // String returns the name used in configurations.
-func (v Attach) String() string { return printEnum("attach", attachNames, v) }
+func (v Attach) String() string { return attachNames.String(v) }
 
 // MarshalText returns the name; a value that is none is an error that satisfies
 // errors.Is(err, [ErrInvalid]).
-func (v Attach) MarshalText() ([]byte, error) { return marshalEnum("attach", attachNames, v) }
+func (v Attach) MarshalText() ([]byte, error) { return attachNames.Marshal(v) }
 
 // UnmarshalText takes a name as String prints it; anything else is an error that
 // lists the names and satisfies errors.Is(err, [ErrInvalid]).
-func (v *Attach) UnmarshalText(text []byte) error {
-	return parseEnum("attach", text, attachNames, v)
-}
+func (v *Attach) UnmarshalText(text []byte) error { return attachNames.Unmarshal(text, v) }

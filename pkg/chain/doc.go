@@ -2,9 +2,9 @@
 
 // Package chain holds the vocabulary and the rules of a chain of XDP programs:
 // verdicts, proceedOn, priorities, names, sides, and the order in which members
-// run. It is pure: it touches neither the kernel nor the file system, and it
-// imports nothing else of this project, so that every other package can speak
-// its words.
+// run. It is pure: it touches neither the kernel nor the file system, and all that
+// it imports of this project is how an enumeration gets its text, so that every
+// other package can speak its words.
 //
 // # Meaning of a chain
 //

@@ -2,6 +2,8 @@
 
 package chain
 
+import "github.com/xdp-chain/xdp-chain/internal/enum"
+
 // Mode says where in the receive path the kernel runs a chain. The zero value is ModeAuto.
 type Mode uint8
 
@@ -17,17 +19,15 @@ const (
 	ModeOffload
 )
 
-var modeNames = []string{"auto", "native", "generic", "offload"}
+var modeNames = enum.Names[Mode]{What: "mode", Invalid: ErrInvalid, List: []string{"auto", "native", "generic", "offload"}}
 
 // String returns the name used in configurations.
-func (v Mode) String() string { return printEnum("mode", modeNames, v) }
+func (v Mode) String() string { return modeNames.String(v) }
 
 // MarshalText returns the name; a value that is none is an error that satisfies
 // errors.Is(err, [ErrInvalid]).
-func (v Mode) MarshalText() ([]byte, error) { return marshalEnum("mode", modeNames, v) }
+func (v Mode) MarshalText() ([]byte, error) { return modeNames.Marshal(v) }
 
 // UnmarshalText takes a name as String prints it; anything else is an error that
 // lists the names and satisfies errors.Is(err, [ErrInvalid]).
-func (v *Mode) UnmarshalText(text []byte) error {
-	return parseEnum("mode", text, modeNames, v)
-}
+func (v *Mode) UnmarshalText(text []byte) error { return modeNames.Unmarshal(text, v) }

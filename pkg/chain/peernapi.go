@@ -2,6 +2,8 @@
 
 package chain
 
+import "github.com/xdp-chain/xdp-chain/internal/enum"
+
 // PeerNapi says whether the other end of a veth pair is made to poll (NAPI) for
 // members that send packets back: veth drops what XDP_TX and XDP_REDIRECT send to an
 // end that does not (veth_xdp_xmit of drivers/net/veth.c). The zero value is
@@ -17,17 +19,15 @@ const (
 	PeerNapiOff
 )
 
-var peerNapiNames = []string{"auto", "off"}
+var peerNapiNames = enum.Names[PeerNapi]{What: "peerNapi", Invalid: ErrInvalid, List: []string{"auto", "off"}}
 
 // String returns the name used in configurations.
-func (v PeerNapi) String() string { return printEnum("peerNapi", peerNapiNames, v) }
+func (v PeerNapi) String() string { return peerNapiNames.String(v) }
 
 // MarshalText returns the name; a value that is none is an error that satisfies
 // errors.Is(err, [ErrInvalid]).
-func (v PeerNapi) MarshalText() ([]byte, error) { return marshalEnum("peerNapi", peerNapiNames, v) }
+func (v PeerNapi) MarshalText() ([]byte, error) { return peerNapiNames.Marshal(v) }
 
 // UnmarshalText takes a name as String prints it; anything else is an error that
 // lists the names and satisfies errors.Is(err, [ErrInvalid]).
-func (v *PeerNapi) UnmarshalText(text []byte) error {
-	return parseEnum("peerNapi", text, peerNapiNames, v)
-}
+func (v *PeerNapi) UnmarshalText(text []byte) error { return peerNapiNames.Unmarshal(text, v) }

@@ -2,6 +2,8 @@
 
 package chain
 
+import "github.com/xdp-chain/xdp-chain/internal/enum"
+
 // Scope says which pods share a member's map. The zero value is ScopeDefault.
 type Scope uint8
 
@@ -15,17 +17,15 @@ const (
 	ScopeNode
 )
 
-var scopeNames = []string{"", "pod", "node"}
+var scopeNames = enum.Names[Scope]{What: "scope", Invalid: ErrInvalid, List: []string{"", "pod", "node"}}
 
 // String returns the name used in configurations.
-func (v Scope) String() string { return printEnum("scope", scopeNames, v) }
+func (v Scope) String() string { return scopeNames.String(v) }
 
 // MarshalText returns the name; a value that is none is an error that satisfies
 // errors.Is(err, [ErrInvalid]).
-func (v Scope) MarshalText() ([]byte, error) { return marshalEnum("scope", scopeNames, v) }
+func (v Scope) MarshalText() ([]byte, error) { return scopeNames.Marshal(v) }
 
 // UnmarshalText takes a name as String prints it; anything else is an error that
 // lists the names and satisfies errors.Is(err, [ErrInvalid]).
-func (v *Scope) UnmarshalText(text []byte) error {
-	return parseEnum("scope", text, scopeNames, v)
-}
+func (v *Scope) UnmarshalText(text []byte) error { return scopeNames.Unmarshal(text, v) }

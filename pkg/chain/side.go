@@ -2,6 +2,8 @@
 
 package chain
 
+import "github.com/xdp-chain/xdp-chain/internal/enum"
+
 // Side says on which end of a pod's veth pair a chain sits. The zero value is PodSide.
 type Side uint8
 
@@ -13,17 +15,15 @@ const (
 	HostSide
 )
 
-var sideNames = []string{"pod", "host"}
+var sideNames = enum.Names[Side]{What: "side", Invalid: ErrInvalid, List: []string{"pod", "host"}}
 
 // String returns the name used in configurations.
-func (v Side) String() string { return printEnum("side", sideNames, v) }
+func (v Side) String() string { return sideNames.String(v) }
 
 // MarshalText returns the name; a value that is none is an error that satisfies
 // errors.Is(err, [ErrInvalid]).
-func (v Side) MarshalText() ([]byte, error) { return marshalEnum("side", sideNames, v) }
+func (v Side) MarshalText() ([]byte, error) { return sideNames.Marshal(v) }
 
 // UnmarshalText takes a name as String prints it; anything else is an error that
 // lists the names and satisfies errors.Is(err, [ErrInvalid]).
-func (v *Side) UnmarshalText(text []byte) error {
-	return parseEnum("side", text, sideNames, v)
-}
+func (v *Side) UnmarshalText(text []byte) error { return sideNames.Unmarshal(text, v) }

@@ -2,6 +2,8 @@
 
 package chain
 
+import "github.com/xdp-chain/xdp-chain/internal/enum"
+
 // Verdict is a column of the verdict counters: the classes into which a chain's
 // final return values fall. They are the actions in the order of their values,
 // and Invalid for every other value a program may return. A Verdict is also the
@@ -22,7 +24,7 @@ const (
 	Verdicts = int(VerdictInvalid) + 1
 )
 
-var verdictNames = []string{"aborted", "drop", "pass", "tx", "redirect", "dispatcher_return", "invalid"}
+var verdictNames = enum.Names[Verdict]{What: "verdict", Invalid: ErrInvalid, List: []string{"aborted", "drop", "pass", "tx", "redirect", "dispatcher_return", "invalid"}}
 
 // VerdictOf returns the class of a raw return value.
 func VerdictOf(value uint32) Verdict {
@@ -37,14 +39,12 @@ func VerdictOf(value uint32) Verdict {
 }
 
 // String returns the verdict's name, or "verdict(N)" for a value that is none.
-func (v Verdict) String() string { return printEnum("verdict", verdictNames, v) }
+func (v Verdict) String() string { return verdictNames.String(v) }
 
 // MarshalText returns the verdict's name; a value that is none is an error that
 // satisfies errors.Is(err, [ErrInvalid]).
-func (v Verdict) MarshalText() ([]byte, error) { return marshalEnum("verdict", verdictNames, v) }
+func (v Verdict) MarshalText() ([]byte, error) { return verdictNames.Marshal(v) }
 
 // UnmarshalText takes a verdict's name; anything else is an error that satisfies
 // errors.Is(err, [ErrInvalid]).
-func (v *Verdict) UnmarshalText(text []byte) error {
-	return parseEnum("verdict", text, verdictNames, v)
-}
+func (v *Verdict) UnmarshalText(text []byte) error { return verdictNames.Unmarshal(text, v) }

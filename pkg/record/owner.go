@@ -3,9 +3,7 @@
 package record
 
 import (
-	"fmt"
-	"slices"
-
+	"github.com/xdp-chain/xdp-chain/internal/enum"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -24,36 +22,20 @@ const (
 	OwnerLibxdp
 )
 
-var ownerKindNames = []string{"attachment", "cli", "libxdp"}
-
-// String returns the name used in records and output, or "owner kind(N)" for a
-// value that is none.
-func (k OwnerKind) String() string {
-	if int(k) < len(ownerKindNames) {
-		return ownerKindNames[k]
-	}
-	return fmt.Sprintf("owner kind(%d)", uint8(k))
+var ownerKindNames = enum.Names[OwnerKind]{
+	What: "owner kind", Invalid: chain.ErrInvalid, List: []string{"attachment", "cli", "libxdp"},
 }
+
+// String returns the name used in records and output.
+func (k OwnerKind) String() string { return ownerKindNames.String(k) }
 
 // MarshalText returns the name; a value that is none is an error that satisfies
 // errors.Is(err, [chain.ErrInvalid]).
-func (k OwnerKind) MarshalText() ([]byte, error) {
-	if int(k) >= len(ownerKindNames) {
-		return nil, fmt.Errorf("%w: %d is not an owner kind", chain.ErrInvalid, uint8(k))
-	}
-	return []byte(ownerKindNames[k]), nil
-}
+func (k OwnerKind) MarshalText() ([]byte, error) { return ownerKindNames.Marshal(k) }
 
 // UnmarshalText takes a name as String prints it; anything else is an error that
-// satisfies errors.Is(err, [chain.ErrInvalid]).
-func (k *OwnerKind) UnmarshalText(text []byte) error {
-	i := slices.Index(ownerKindNames, string(text))
-	if i < 0 {
-		return fmt.Errorf("%w: owner kind %q; use one of %q", chain.ErrInvalid, text, ownerKindNames)
-	}
-	*k = OwnerKind(i)
-	return nil
-}
+// lists the names and satisfies errors.Is(err, [chain.ErrInvalid]).
+func (k *OwnerKind) UnmarshalText(text []byte) error { return ownerKindNames.Unmarshal(text, k) }
 
 // Owner is who wants members in a chain. Compare owners with [Owner.Same].
 type Owner struct {
