@@ -50,17 +50,6 @@ type HookMember struct {
 	Tag string `json:"tag,omitempty"`
 }
 
-// Whose says who put a program on its hook.
-type Whose string
-
-// The values of Whose.
-const (
-	NobodysHook Whose = "none"    // there is no program
-	ChainHook   Whose = "chain"   // a chain of this node, by either dispatcher
-	LibxdpHook  Whose = "libxdp"  // a dispatcher of libxdp's tools, none of its members ours
-	ForeignHook Whose = "foreign" // any other program
-)
-
 // HookQuery says which hooks are wanted. The zero value is all of them that have a program.
 type HookQuery struct {
 	// NetNS is a path of a network namespace; empty is every one that can be found.

@@ -204,7 +204,7 @@ func TestHookQuery(t *testing.T) {
 	} {
 		var got []string
 		for _, h := range hooksOf(t, n, tt.query) {
-			got = append(got, h.Interface+" "+string(h.Whose))
+			got = append(got, h.Interface+" "+h.Whose.String())
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%+v: %s", tt.query, diff)

@@ -8,32 +8,6 @@ import (
 	"fmt"
 )
 
-// LeftoverKind says what a [Leftover] is.
-type LeftoverKind string
-
-// The kinds of leftovers, in the order in which they are removed.
-const (
-	// LeftoverChain is a recorded chain whose interface is gone, or that never came to run.
-	LeftoverChain LeftoverKind = "chain"
-	// LeftoverPins is a chain's folder of pins without a record, and without a link that
-	// holds the chain on its interface.
-	LeftoverPins LeftoverKind = "pins"
-	// LeftoverChange is a change of a chain that its process did not end. To remove it is
-	// to finish it or to take it back.
-	LeftoverChange LeftoverKind = "change"
-	// LeftoverAttachment is the index of an attachment whose interfaces are gone.
-	LeftoverAttachment LeftoverKind = "attachment"
-	// LeftoverMaps is the maps that the pods of a network shared, or the members that were
-	// put into chains by hand, of which none is left.
-	LeftoverMaps LeftoverKind = "maps"
-	// LeftoverLibxdp is libxdp's pins of a network namespace that is gone.
-	LeftoverLibxdp LeftoverKind = "libxdp"
-	// LeftoverObject is a file of the store that no chain needs.
-	LeftoverObject LeftoverKind = "object"
-	// LeftoverTemporary is a file that a killed process was writing.
-	LeftoverTemporary LeftoverKind = "temporary"
-)
-
 // Leftover is something that xdp-chain keeps on the node and that nobody needs any more.
 type Leftover struct {
 	Kind LeftoverKind
@@ -51,7 +25,7 @@ type Leftover struct {
 // String says what it is and why nobody needs it, such as
 // "chain 20481-2 (eth0 is gone)".
 func (l Leftover) String() string {
-	noun := string(l.Kind)
+	noun := l.Kind.String()
 	switch l.Kind {
 	case LeftoverPins:
 		noun = "pins of chain"

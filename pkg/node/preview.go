@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/xdp-chain/xdp-chain/internal/enum"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -30,14 +31,31 @@ type ForeseenMember struct {
 	CatalogFile string `json:"catalogFile,omitempty"`
 }
 
-// Source says who asks for a member.
-type Source string
+// Source says who asks for a member. The zero value is SourceConflist.
+type Source uint8
 
 // The sources of members.
 const (
-	SourceConflist   Source = "conflist"
-	SourceAnnotation Source = "annotation"
+	// SourceConflist is the network's configuration.
+	SourceConflist Source = iota
+	// SourceAnnotation is an annotation of the pod.
+	SourceAnnotation
 )
+
+var sourceNames = enum.Names[Source]{
+	What: "source", Invalid: chain.ErrInvalid, List: []string{"conflist", "annotation"},
+}
+
+// String returns the name used in output.
+func (v Source) String() string { return sourceNames.String(v) }
+
+// MarshalText returns the name; a value that is none is an error that satisfies
+// errors.Is(err, [chain.ErrInvalid]).
+func (v Source) MarshalText() ([]byte, error) { return sourceNames.Marshal(v) }
+
+// UnmarshalText takes a name as String prints it; anything else is an error that
+// lists the names and satisfies errors.Is(err, [chain.ErrInvalid]).
+func (v *Source) UnmarshalText(text []byte) error { return sourceNames.Unmarshal(text, v) }
 
 // Preview returns the chains that Apply would give to an attachment, the pod's side
 // first, or why it would refuse to. It reads the objects' files and touches nothing:

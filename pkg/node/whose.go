@@ -9,11 +9,42 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/xdp-chain/xdp-chain/internal/enum"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/libxdp"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
+
+// Whose says who put a program on its hook. The zero value is NobodysHook.
+type Whose uint8
+
+// The values of Whose.
+const (
+	// NobodysHook has no program.
+	NobodysHook Whose = iota
+	// ChainHook has a chain of this node, by either dispatcher.
+	ChainHook
+	// LibxdpHook has a dispatcher of libxdp's tools, none of its members ours.
+	LibxdpHook
+	// ForeignHook has any other program.
+	ForeignHook
+)
+
+var whoseNames = enum.Names[Whose]{
+	What: "whose", Invalid: chain.ErrInvalid, List: []string{"none", "chain", "libxdp", "foreign"},
+}
+
+// String returns the name used in output.
+func (v Whose) String() string { return whoseNames.String(v) }
+
+// MarshalText returns the name; a value that is none is an error that satisfies
+// errors.Is(err, [chain.ErrInvalid]).
+func (v Whose) MarshalText() ([]byte, error) { return whoseNames.Marshal(v) }
+
+// UnmarshalText takes a name as String prints it; anything else is an error that
+// lists the names and satisfies errors.Is(err, [chain.ErrInvalid]).
+func (v *Whose) UnmarshalText(text []byte) error { return whoseNames.Unmarshal(text, v) }
 
 // identify finds out whose a program on an interface is. One that nobody knows may be a
 // chain's that was swapped in since the records were read, and is looked at again.
