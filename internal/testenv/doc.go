@@ -21,6 +21,13 @@
 //   - [NeedKernel]: a kernel of the lab may be older than what a test is about; the
 //     machine's must not be.
 //
+// # Kernels that are slow
+//
+// The lab emulates its processors, and its tests are to be short (-test.short). A test of
+// what is the same on every kernel is left to the machine there, with [OfNoKernel]; the
+// cases of a table that differ in nothing of the kernel's take turns among the lab's, with
+// [TakesTurns], so that together these run all of them.
+//
 // # Invariants
 //
 // /tmp and the checkout are the machine's, so that t.TempDir, coverage profiles
