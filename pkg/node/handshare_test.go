@@ -6,12 +6,15 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
+	"github.com/xdp-chain/xdp-chain/pkg/catalog"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
@@ -110,6 +113,44 @@ func TestSharedMapsGoWithTheLastMemberByHand(t *testing.T) {
 	}
 	if list, err := n.List(); err != nil || len(list) != 0 {
 		t.Errorf("left after a sweep: %v, %v", list, err)
+	}
+}
+
+// A member whose answers the other end turns out not to take leaves none of its maps. GRO
+// that is turned off stands here for a kernel that does not poll by it.
+func TestSharedMapsOfAMemberThatIsTakenOffAgain(t *testing.T) {
+	testenv.OfNoKernel(t)
+	machineOnly(t)
+	p := polledPod(t)
+	testenv.NoLeaks(t)
+	n := Default()
+	dir := t.TempDir()
+	entry := "name: answers\nobject: " + absolute(t, "testdata/before.o") + "\ntransmits: true\n"
+	if err := os.WriteFile(filepath.Join(dir, "answers.yaml"), []byte(entry), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := p.byHand("answers", 10)
+	var err error
+	if l.Catalog, err = catalog.Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	l.Program.Maps = map[string]chain.MapSettings{"same": {Scope: chain.ScopeNode}}
+	if _, err := n.Load(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	p.setGRO(t, chain.HostSide, false)
+	iface := p.open(t, chain.PodSide)
+	defer iface.NetNS.Close()
+	held, err := n.hold(t.Context(), iface.Key(), iface)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.release()
+	if err := held.checkReaches(t.Context(), "answers"); !errors.Is(err, ebpf.ErrNotSupported) || !strings.Contains(err.Error(), p.host) {
+		t.Errorf("with GRO off: %v", err)
+	}
+	if left, err := n.BPFFS.Networks(); len(left) != 0 || err != nil {
+		t.Errorf("maps are left of %q, %v", left, err)
 	}
 }
 

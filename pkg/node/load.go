@@ -139,8 +139,8 @@ func (t *tenure) addMember(ctx context.Context, l *Load, w *wanted) error {
 	return t.checkReaches(ctx, w.Name)
 }
 
-// checkReaches takes a member off again where the other end does not take what the chain
-// transmits on its account.
+// checkReaches takes a member off again, and maps that were made for it, where the other end
+// does not take what the chain transmits on its account.
 func (t *tenure) checkReaches(ctx context.Context, name string) error {
 	m := t.member(name, byHand)
 	if !m.Transmits {
@@ -151,7 +151,7 @@ func (t *tenure) checkReaches(ctx context.Context, name string) error {
 		err = fmt.Errorf("%w: %s", ebpf.ErrNotSupported, strings.Join(lost, "; "))
 	}
 	if err != nil {
-		err = errors.Join(err, t.take(ctx, func(other record.Member) bool { return other.ID == m.ID }))
+		err = errors.Join(err, t.take(ctx, func(other record.Member) bool { return other.ID == m.ID }), t.node.dropHandMaps(ctx))
 	}
 	return err
 }
