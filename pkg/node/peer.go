@@ -38,31 +38,30 @@ func (t *tenure) pollsByGRO(s *record.State) (bool, error) {
 	return err == nil, err
 }
 
-// otherEnd finds the other end of the veth pair in the namespaces that may have it, and
-// the path of the one that does: first those that have to do with the chain, then, since
-// an interface that an operator names may be the end of any pair, all that can be found.
-// The caller closes the namespace.
-func (t *tenure) otherEnd() (*netdev.Interface, string, error) {
+// otherEnd finds the other end of the veth pair in the namespaces that may have it: first
+// those that have to do with the chain, then, since an interface that an operator names may
+// be the end of any pair, all that can be found. The caller closes the namespace.
+func (t *tenure) otherEnd() (*netdev.Interface, error) {
 	paths := []string{netdev.CurrentPath, t.rec.NetNS, t.pod}
 	if t.rec.PeerGRO != nil {
 		paths = append(paths, t.rec.PeerGRO.NetNS)
 	}
-	peer, path, err := t.otherEndIn(paths)
+	peer, err := t.otherEndIn(paths)
 	if peer != nil || err != nil {
-		return peer, path, err
+		return peer, err
 	}
 	if paths, err = netdev.Namespaces(); err == nil {
-		peer, path, err = t.otherEndIn(paths)
+		peer, err = t.otherEndIn(paths)
 	}
 	if peer != nil || err != nil {
-		return peer, path, err
+		return peer, err
 	}
-	return nil, "", fmt.Errorf(`%w: the other end of %s, which has to poll (NAPI) for what members transmit, is in no network namespace that is known here; use peerNapi "off", and turn GRO on there`,
+	return nil, fmt.Errorf(`%w: the other end of %s, which has to poll (NAPI) for what members transmit, is in no network namespace that is known here; use peerNapi "off", and turn GRO on there`,
 		netdev.ErrNoInterface, t.iface.Name)
 }
 
 // otherEndIn returns nil where none of the namespaces has it.
-func (t *tenure) otherEndIn(paths []string) (*netdev.Interface, string, error) {
+func (t *tenure) otherEndIn(paths []string) (*netdev.Interface, error) {
 	for i, path := range paths {
 		if path == "" || slices.Contains(paths[:i], path) {
 			continue
@@ -72,18 +71,18 @@ func (t *tenure) otherEndIn(paths []string) (*netdev.Interface, string, error) {
 			continue
 		}
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
 		peer, err := t.iface.Peer(ns)
 		if err == nil {
-			return peer, path, nil
+			return peer, nil
 		}
 		ns.Close()
 		if !errors.Is(err, netdev.ErrNoInterface) {
-			return nil, "", err
+			return nil, err
 		}
 	}
-	return nil, "", nil
+	return nil, nil
 }
 
 // checkPeer returns nil where the other end takes what the chain on a site transmits.
@@ -116,7 +115,7 @@ func (t *tenure) deafPeer(s *record.State) (string, error) {
 	if !t.transmits(s) || byGRO || err != nil {
 		return "", err
 	}
-	peer, _, err := t.otherEnd()
+	peer, err := t.otherEnd()
 	if err != nil {
 		return "", err
 	}
@@ -140,7 +139,7 @@ func (t *tenure) peerDifferences() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	peer, _, err := t.otherEnd()
+	peer, err := t.otherEnd()
 	if errors.Is(err, netdev.ErrNoInterface) {
 		return []string{err.Error()}, nil
 	}

@@ -21,12 +21,14 @@ func (t *tenure) notePeer(next *record.State) (*polled, error) {
 	if !byGRO || err != nil {
 		return nil, err
 	}
-	iface, netns, err := t.otherEnd()
+	iface, err := t.otherEnd()
 	if err != nil {
 		return nil, err
 	}
+	// Whoever restores it may be another process, after those of the pod have ended.
+	netns, lasting := iface.NetNS.LastingPath()
 	on, err := iface.GRO()
-	if err != nil {
+	if err = errors.Join(lasting, err); err != nil {
 		iface.NetNS.Close()
 		return nil, err
 	}

@@ -7,10 +7,13 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -335,6 +338,28 @@ func TestPeerGROWhereThePathIsGone(t *testing.T) {
 	if p.gro(t, chain.HostSide) {
 		t.Error("GRO is still on at the host's end")
 	}
+}
+
+// GRO is restored where the path by which the pod's namespace was named was a process's,
+// which has ended since.
+func TestPeerGROWhereTheProcessIsGone(t *testing.T) {
+	testenv.NoLeaks(t)
+	n, p := Default(), polledPod(t)
+	mount := p.NetNS
+	sleeper := exec.Command("sleep", "60")
+	testenv.InNetNS(t, mount, sleeper.Start)
+	end := sync.OnceFunc(func() {
+		_ = sleeper.Process.Kill()
+		_ = sleeper.Wait() // says that it was killed
+	})
+	defer end()
+	p.NetNS = fmt.Sprintf("/proc/%d/ns/net", sleeper.Process.Pid)
+	p.apply(t, n, onHost(transmitting()[0]))
+	end()
+	p.NetNS = mount
+	p.wantGRO(t, true, false)
+	p.remove(t, n)
+	p.wantGRO(t, false, false)
 }
 
 // Where GRO does not make a veth poll, a native program at the other end does, in
