@@ -111,6 +111,7 @@ func (r *Replacement) resolve(old *record.Member, iface *netdev.Interface) (*wan
 		p.Name = r.Entry
 	}
 	resolver := newResolver(r.Catalog)
+	resolver.final = settings{without(old.Globals, r.Globals), without(old.Maps, r.Maps)}
 	if p.Function == "" {
 		from, err := resolver.source(&p)
 		if err != nil {
@@ -142,4 +143,11 @@ func over[V any](was, now map[string]V) map[string]V {
 	}
 	maps.Copy(all, now)
 	return all
+}
+
+// without returns what was set and stays, since nothing is to be set in its place.
+func without[V any](was, now map[string]V) map[string]V {
+	stays := maps.Clone(was)
+	maps.DeleteFunc(stays, func(name string, _ V) bool { _, again := now[name]; return again })
+	return stays
 }

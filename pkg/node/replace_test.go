@@ -16,6 +16,7 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
+	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
 // loadBefore loads testdata/before.o between others, which counts in steps of two and passes.
@@ -115,6 +116,56 @@ func TestReplaceSetsAnew(t *testing.T) {
 		t.Errorf("the map says %d, want %d", got, want)
 	}
 	p.unloadAll(t, n)
+}
+
+// What was set with "$${" stays what it stood for, however often the program is replaced;
+// what is set anew is expanded.
+func TestReplaceExpandsNothingTwice(t *testing.T) {
+	testenv.OfNoKernel(t)
+	machineOnly(t)
+	testenv.NoLeaks(t)
+	n, p := Default(), newPod(t, 0)
+	recorded := func() record.Member {
+		t.Helper()
+		rec, err := n.Records.Load(p.listed(t, n).Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rec.State.Members[0]
+	}
+	entries := func(value string) map[string]chain.MapSettings {
+		return map[string]chain.MapSettings{"names": {Entries: []chain.MapEntry{{Key: []byte(`"02:00:00:00:00:01"`), Value: []byte(value)}}}}
+	}
+	globals := func(value string) map[string]json.RawMessage { return map[string]json.RawMessage{"name": []byte(value)} }
+	for _, tt := range []struct {
+		object   string
+		function string
+		as       func(value string) settings
+	}{
+		{"../object/testdata/globals.o", "globals", func(value string) settings { return settings{globals: globals(value)} }},
+		{"../object/testdata/maps.o", "", func(value string) settings { return settings{maps: entries(value)} }},
+	} {
+		l, first, anew := p.byHand("", 10), tt.as(`"$${x}"`), tt.as(`"$${y}"`)
+		l.Program.Object, l.Program.Function, l.Program.Name = absolute(t, tt.object), tt.function, "mine"
+		l.Program.Globals, l.Program.Maps = first.globals, first.maps
+		m, err := n.Load(t.Context(), l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []struct {
+			settings
+			want string
+		}{{settings{}, `"${x}"`}, {settings{}, `"${x}"`}, {anew, `"${y}"`}, {settings{}, `"${y}"`}} {
+			if _, err := n.Replace(t.Context(), m.ID, Replacement{Object: l.Program.Object, Globals: r.globals, Maps: r.maps}); err != nil {
+				t.Fatalf("%s: %v", tt.object, err)
+			}
+			is, want := recorded(), tt.as(r.want)
+			if !sameJSON(is.Globals, want.globals) || !sameJSON(is.Maps, want.maps) {
+				t.Errorf("%s: it has %s and %v, want %s", tt.object, is.Globals, is.Maps, r.want)
+			}
+		}
+		p.unloadAll(t, n)
+	}
 }
 
 func TestReplacementThatIsRefused(t *testing.T) {

@@ -36,6 +36,15 @@ type wanted struct {
 type resolver struct {
 	catalog *catalog.Catalog
 	opened  map[string]*object.Object // by path, or by built-in name with a leading "builtin:"
+	// final are the globals and the maps whose settings come from a record, with nothing
+	// left to expand: what looks like a placeholder there was written with "$${".
+	final settings
+}
+
+// settings are what is set for a program.
+type settings struct {
+	globals map[string]json.RawMessage
+	maps    map[string]chain.MapSettings
 }
 
 func newResolver(c *catalog.Catalog) *resolver {
@@ -81,14 +90,14 @@ func (r *resolver) one(p chain.Program, owner record.Owner, pod object.Pod) (wan
 		return wanted{}, err
 	}
 	w := wanted{object: from.object, file: from.entry.File, asked: p.Band != nil}
-	if err := w.settle(&p, &from, owner, pod); err != nil {
+	if err := w.settle(&p, &from, owner, pod, r.final); err != nil {
 		return wanted{}, from.blame(err)
 	}
 	return w, checkBand(&p, w.Member.Member)
 }
 
 // settle fills in the program and what the record says of it.
-func (w *wanted) settle(p *chain.Program, from *provenance, owner record.Owner, pod object.Pod) (err error) {
+func (w *wanted) settle(p *chain.Program, from *provenance, owner record.Owner, pod object.Pod, final settings) (err error) {
 	if w.program, err = from.object.Program(p.Function); err != nil {
 		return err
 	}
@@ -101,10 +110,10 @@ func (w *wanted) settle(p *chain.Program, from *provenance, owner record.Owner, 
 		Member: p.Settle(w.program.Function, from.defaults(), w.program.RunConfig),
 		Owner:  owner, Object: from.object.Digest, Origin: from.origin(), Transmits: from.entry.Transmits, Asked: w.asked,
 	}
-	if w.Globals, err = expandGlobals(p.Globals, pod); err != nil {
+	if w.Globals, err = expandGlobals(p.Globals, pod, final.globals); err != nil {
 		return err
 	}
-	if w.Maps, err = expandMaps(p.Maps, pod); err != nil {
+	if w.Maps, err = expandMaps(p.Maps, pod, final.maps); err != nil {
 		return err
 	}
 	return w.configure()
@@ -132,12 +141,16 @@ func (w *wanted) configure() error {
 	return w.program.SetGlobals(w.Globals)
 }
 
-func expandGlobals(globals map[string]json.RawMessage, pod object.Pod) (map[string]json.RawMessage, error) {
+func expandGlobals(globals map[string]json.RawMessage, pod object.Pod, final map[string]json.RawMessage) (map[string]json.RawMessage, error) {
 	if len(globals) == 0 {
 		return nil, nil
 	}
 	expanded := make(map[string]json.RawMessage, len(globals))
 	for name, value := range globals {
+		if v, ok := final[name]; ok {
+			expanded[name] = v
+			continue
+		}
 		v, err := pod.Expand(value)
 		if err != nil {
 			return nil, fmt.Errorf("global %q: %w", name, err)
@@ -147,12 +160,16 @@ func expandGlobals(globals map[string]json.RawMessage, pod object.Pod) (map[stri
 	return expanded, nil
 }
 
-func expandMaps(settings map[string]chain.MapSettings, pod object.Pod) (map[string]chain.MapSettings, error) {
-	if len(settings) == 0 {
+func expandMaps(maps map[string]chain.MapSettings, pod object.Pod, final map[string]chain.MapSettings) (map[string]chain.MapSettings, error) {
+	if len(maps) == 0 {
 		return nil, nil
 	}
-	expanded := make(map[string]chain.MapSettings, len(settings))
-	for name, s := range settings {
+	expanded := make(map[string]chain.MapSettings, len(maps))
+	for name, s := range maps {
+		if s, ok := final[name]; ok {
+			expanded[name] = s
+			continue
+		}
 		entries := make([]chain.MapEntry, len(s.Entries))
 		for i, e := range s.Entries {
 			key, err := pod.Expand(e.Key)
