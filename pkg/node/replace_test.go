@@ -136,7 +136,9 @@ func TestReplaceExpandsNothingTwice(t *testing.T) {
 	entries := func(value string) map[string]chain.MapSettings {
 		return map[string]chain.MapSettings{"names": {Entries: []chain.MapEntry{{Key: []byte(`"02:00:00:00:00:01"`), Value: []byte(value)}}}}
 	}
-	globals := func(value string) map[string]json.RawMessage { return map[string]json.RawMessage{"name": []byte(value)} }
+	globals := func(value string) map[string]json.RawMessage {
+		return map[string]json.RawMessage{"name": []byte(value)}
+	}
 	for _, tt := range []struct {
 		object   string
 		function string
