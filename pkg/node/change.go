@@ -83,6 +83,9 @@ func (t *tenure) changeTo(ctx context.Context, p plan, c choice, given *givenMap
 		return t.blameShared(&p, err)
 	}
 	defer built.Close()
+	if p.named != chain.LibxdpVersionAuto && c.Kind() == chain.DispatcherLinked { // it could be linked, after all
+		return errVersionOfLinked(p.named)
+	}
 	if err := given.fill(); err != nil {
 		return err
 	}

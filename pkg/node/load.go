@@ -33,7 +33,8 @@ type Load struct {
 	Entry   string
 	Catalog *catalog.Catalog // nil has the built-in programs
 	// Mode, Attach, Dispatcher and LibxdpVersion leave a chain that there is as it is
-	// where they are auto.
+	// where they are auto. A version that would say nothing, as the chain's dispatcher is
+	// linked or comes to be, is refused.
 	Mode          chain.Mode
 	Attach        chain.Attach
 	Dispatcher    chain.Dispatcher
@@ -86,10 +87,20 @@ func (l *Load) check() error {
 	if size > MaxMetadata {
 		return fmt.Errorf("%w: metadata of %d bytes; at most %d are possible", chain.ErrInvalid, size, MaxMetadata)
 	}
+	if l.LibxdpVersion == chain.LibxdpV1 {
+		return fmt.Errorf("%w: version 1 of libxdp's protocol is only read, where it is found on an interface; use 2 or 3", chain.ErrInvalid)
+	}
+	if l.Dispatcher == chain.DispatcherLinked && l.LibxdpVersion != chain.LibxdpVersionAuto {
+		return errVersionOfLinked(l.LibxdpVersion)
+	}
 	if l.Program.Name != "" {
 		return chain.CheckName(l.Program.Name)
 	}
 	return nil
+}
+
+func errVersionOfLinked(version chain.LibxdpVersion) error {
+	return fmt.Errorf(`%w: version %s of libxdp's protocol says nothing about dispatcher "linked"; leave it out, or use dispatcher "libxdp"`, chain.ErrInvalid, version)
 }
 
 // resolve settles the member, all but a name that nobody gave.
@@ -129,6 +140,7 @@ func (t *tenure) addMember(ctx context.Context, l *Load, w *wanted) error {
 		p.requested, p.counters = record.Requested{}, true
 	}
 	l.wish(&p.requested)
+	p.named = l.LibxdpVersion
 	err = t.change(ctx, p)
 	if err != nil && t.rec.State == nil {
 		return errors.Join(err, t.remove(ctx))

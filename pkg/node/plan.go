@@ -16,6 +16,10 @@ type plan struct {
 	members   []wanted
 	requested record.Requested
 	counters  bool
+	// named is the version of libxdp's protocol that an operator names for this change alone,
+	// so that it means libxdp's dispatcher. A configuration is for many chains, and what it
+	// requests holds for those that come to have that dispatcher.
+	named chain.LibxdpVersion
 }
 
 // sorted returns what the record says of the members, in running order.
