@@ -54,6 +54,7 @@ func TestLoadOfAVersionForLibxdpsChain(t *testing.T) {
 		"theirs": func(t *testing.T, n *Node, p *pod) { p.tool(t, n).change(t, n, all(), 5, "pass") },
 	} {
 		t.Run(name, func(t *testing.T) {
+			testenv.NoLeaks(t)
 			n, p := Default(), newLibxdpPod(t)
 			begin(t, n, p)
 			if err := p.loadVersion(t, n, chain.LibxdpV2); err != nil {
@@ -62,7 +63,8 @@ func TestLoadOfAVersionForLibxdpsChain(t *testing.T) {
 			if err := p.loadVersion(t, n, chain.LibxdpV3); err == nil {
 				t.Error("a version that the chain does not have was passed over")
 			}
-			if _, err := n.UnloadAll(t.Context(), p.byHand("", 0).Place, false); err != nil {
+			p.deleteVeth(t) // and what the tools have in the chain
+			if err := n.Sweep(t.Context(), 16); err != nil {
 				t.Error(err)
 			}
 		})
