@@ -96,6 +96,7 @@ func runScript(t *testing.T, bin, file string) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			env.Setenv("OBJECTS", objects)
+			env.Setenv("GORACE", os.Getenv("GORACE"))
 			s := &script{tb: env.T().(testing.TB)}
 			env.Values[script{}] = s
 			testenv.NoLeaks(s.tb)
