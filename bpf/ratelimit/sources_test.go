@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	x "github.com/xdp-chain/xdp-chain/bpf/internal/xdptest"
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
 // prefix is struct prefix of ratelimit.c: an IPv6 address, of IPv4 the mapped one.
@@ -64,6 +65,7 @@ func TestSpoofedSources(t *testing.T) {
 // A source that goes on sending is not forgotten over others that do not: a flood
 // that comes from everywhere gives it no more than its rate.
 func TestBusySourceIsKept(t *testing.T) {
+	testenv.TakesTurns(t, 2)
 	const rounds, spoofed = 50, 50_000
 	traffic := newTraffic(t, spoofed, time.Second, globals{"pps": uint32(1), "burst": uint32(rounds)})
 	busy := netip.MustParseAddr("2001:db8::")

@@ -20,12 +20,12 @@ func TestKilledAdd(t *testing.T) {
 	p := plugintest.WiredPod(t, 0)
 	conf := p.Chained(nil, fields{"name": "count"}, closing(60), fields{"name": "pass", "side": "host"})
 	whole := time.Hour
-	for range 5 { // the first one has the objects to store
+	for range orShort(5, 2) { // the first one has the objects to store
 		whole = min(whole, timed(func() { p.Must(t, "ADD", conf) }))
 		p.Must(t, "DEL", conf)
 	}
 
-	kills := orShort(100, 5)
+	kills := orShort(100, 4)
 	for round, killed := 0, 0; killed < kills; round++ {
 		if round == 5*kills {
 			t.Fatalf("only %d of %d ADDs were still running when they were killed", killed, round)
@@ -53,7 +53,7 @@ func TestKilledDelAndChange(t *testing.T) {
 	old := p.Chained(nil, fields{"name": "count"})
 	changed := p.Chained(nil, fields{"name": "count"}, closing(60))
 	change, del := time.Hour, time.Hour
-	for range 5 {
+	for range orShort(5, 2) {
 		p.Must(t, "ADD", old)
 		change = min(change, timed(func() { p.Must(t, "ADD", changed) }))
 		del = min(del, timed(func() { p.Must(t, "DEL", changed) }))

@@ -77,7 +77,7 @@ func (f *flood) send(ifindex int) error {
 	defer unix.Close(fd)
 	const (
 		burst = 16
-		pause = 2 * time.Millisecond // leaves an emulated machine time for the changes
+		pause = 20 * time.Millisecond // leaves an emulated machine time for the changes
 	)
 	for {
 		for _, k := range f.kinds {
@@ -101,7 +101,7 @@ func (f *flood) send(ifindex int) error {
 
 // await waits until what nobody drops is there, or, if it is lost, for a while.
 func (f *flood) await() error {
-	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Microsecond) {
+	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		missing := false
 		for _, k := range f.kinds {
 			arrived, err := count(k.counter)

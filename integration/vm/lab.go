@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,7 +109,7 @@ func (l *lab) prepare(ctx context.Context, o options) ([]guest, error) {
 	suites, err := l.buildSuites(ctx, o.packages)
 	var all []guest
 	for _, share := range shares(suites) {
-		for i, g := range guests {
+		for i, g := range slices.Backward(guests) { // the newest take longest
 			g.suites = share
 			g.turn = fmt.Sprintf("%d/%d", i, len(guests))
 			all = append(all, g)

@@ -113,6 +113,7 @@ func TestEnsureWaitsForWhoMounts(t *testing.T) {
 // TestEnsureDoesNotWaitForever has somebody keep the folder locked that is to be
 // covered, as any user could.
 func TestEnsureDoesNotWaitForever(t *testing.T) {
+	testenv.OfNoKernel(t)
 	testenv.NoLeaks(t)
 	at := atRoot(t)
 	covered, err := os.Open(at.Root)
