@@ -54,6 +54,7 @@ func annotated(text string, policy fields, more fields) fields {
 // conflist and those of the annotation by their priorities, and a pod beside it without
 // the annotation is as before.
 func TestAnnotationThroughRuntimes(t *testing.T) {
+	testenv.TakesTurns(t, 0)
 	const port = 7777
 	catalog := catalogOf(t, map[string]string{"10-closer.yaml": fmt.Sprintf(`
 name: closer

@@ -107,6 +107,7 @@ func TestGCRefusesUnreadableList(t *testing.T) {
 
 // libcni deletes what its cache holds and is not valid, then sends GC.
 func TestGCByLibcni(t *testing.T) {
+	testenv.TakesTurns(t, 0)
 	testenv.NoLeaks(t)
 	r := newLibcni(t, pluginList(t, "ptp", "1.1.0", families[0], ours(nil, fields{"name": "count"})))
 	stays, goes := start(t, r), start(t, r)

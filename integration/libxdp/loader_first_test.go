@@ -82,6 +82,7 @@ func functions(letters []string) []string {
 
 // In and out while xdp-loader goes on with its own members.
 func TestInTurn(t *testing.T) {
+	testenv.TakesTurns(t, 0)
 	p := wired(t, 0)
 	podTools(p).load(t, "b", 20)
 	conf := p.Chained(nil, marking(t, "a", 10), marking(t, "e", 25))

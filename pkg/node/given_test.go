@@ -188,6 +188,7 @@ func TestPinnedMapIsUsedAndStays(t *testing.T) {
 // Each of these is refused with a word about the map, and neither makes maps of the
 // network nor changes those there are.
 func TestMapsThatCannotBeGiven(t *testing.T) {
+	testenv.TakesTurns(t, 0)
 	n := Default()
 	settings := func(name string, s chain.MapSettings) map[string]chain.MapSettings {
 		return map[string]chain.MapSettings{name: s}

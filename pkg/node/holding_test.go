@@ -186,6 +186,7 @@ func TestLeavesAChainThatCannotBeBuiltAgain(t *testing.T) {
 // A bpffs that is unmounted takes every chain along. That keeps no pod from leaving,
 // nor from coming back.
 func TestUnmountedBPFFS(t *testing.T) {
+	testenv.TakesTurns(t, 1)
 	testenv.NoLeaks(t)
 	n := Default()
 	for _, w := range ways {

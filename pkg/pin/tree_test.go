@@ -135,6 +135,7 @@ func TestEnsureDoesNotWaitForever(t *testing.T) {
 }
 
 func TestEnsureMountsOnceForManyProcesses(t *testing.T) {
+	testenv.TakesTurns(t, 2)
 	testenv.NoLeaks(t)
 	for range 5 {
 		at := atRoot(t)
