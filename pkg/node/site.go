@@ -76,10 +76,28 @@ func (s *sites) addPeer() error {
 // where the interface or its namespace is gone; the caller closes the namespace
 // of what it gets.
 func reopen(rec *record.Record) (*netdev.Interface, error) {
-	return reopenAt(rec.NetNS, rec.Key)
+	ns, err := openAt(rec.NetNS, rec.Key.Cookie)
+	if ns == nil && err == nil && rec.NetNS == netdev.CurrentPath {
+		ns, err = findRecorders(rec.Key.Cookie)
+	}
+	if ns == nil || err != nil {
+		return nil, err
+	}
+	return interfaceIn(ns, rec.Key)
 }
 
+// reopenAt looks for the interface of a key in the namespace that a path leads to.
 func reopenAt(netns string, key chain.Key) (*netdev.Interface, error) {
+	ns, err := openAt(netns, key.Cookie)
+	if ns == nil || err != nil {
+		return nil, err
+	}
+	return interfaceIn(ns, key)
+}
+
+// openAt opens the namespace with a cookie. It is nil where the path leads nowhere, or to
+// another namespace: it may stand for a younger one by now.
+func openAt(netns string, cookie uint64) (*netdev.NetNS, error) {
 	ns, err := netdev.OpenNetNS(netns)
 	if errors.Is(err, netdev.ErrNetNSGone) {
 		return nil, nil
@@ -87,24 +105,23 @@ func reopenAt(netns string, key chain.Key) (*netdev.Interface, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The path may stand for a younger namespace by now.
-	if ns.Cookie() != key.Cookie {
-		if err := ns.Close(); err != nil || netns != netdev.CurrentPath {
-			return nil, err
-		}
-		if ns, err = findRecorders(key.Cookie); ns == nil || err != nil {
-			return nil, err
-		}
+	if ns.Cookie() != cookie {
+		return nil, ns.Close()
 	}
+	return ns, nil
+}
+
+// interfaceIn returns nil where a namespace, which it then closes, has no such interface.
+func interfaceIn(ns *netdev.NetNS, key chain.Key) (*netdev.Interface, error) {
 	iface, err := ns.InterfaceByIndex(key.Ifindex)
-	if err != nil {
-		ns.Close()
-		if errors.Is(err, netdev.ErrNoInterface) {
-			return nil, nil
-		}
-		return nil, err
+	if err == nil {
+		return iface, nil
 	}
-	return iface, nil
+	ns.Close()
+	if errors.Is(err, netdev.ErrNoInterface) {
+		return nil, nil
+	}
+	return nil, err
 }
 
 // findRecorders opens the network namespace that another process recorded as its own, when
