@@ -30,8 +30,8 @@
 // has no disk and no network card; when it is over, nothing is left of it.
 //
 // A kernel's suites are parted among three guests, of which as many run at a time as this
-// machine has processors. Each has two of its own, which take turns in one thread
-// of QEMU, for a tenth of a second or until one is idle.
+// machine has processors. Each has two of its own, which take turns in one thread of
+// QEMU, for a tenth of a second or until one is idle.
 //
 // # For tests
 //
@@ -41,8 +41,8 @@
 // Tests run with -test.short, and those that repeat something very often do it less
 // often then. Cases that differ in what is the same on all kernels take turns among
 // them: XDP_CHAIN_TURN says which kernel of how many this is, as in 1/3, so that one
-// that runs alone runs them all. Which suites there are is the list suites in suite.go, which programs the
-// list userlandPackages, and which modules wantedModules.
+// that runs alone runs them all. Which suites there are is the list suites in suite.go,
+// which programs the list userlandPackages, and which modules wantedModules.
 //
 // # Traps
 //
