@@ -14,8 +14,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/xdp-chain/xdp-chain/bpf/internal/xdptest"
+	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
-	"github.com/xdp-chain/xdp-chain/pkg/catalog"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 )

@@ -13,11 +13,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/xdp-chain/xdp-chain/pkg/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
-	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
 // byFlag is what completes the values of a flag, in whichever subcommand it is.

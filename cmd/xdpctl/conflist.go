@@ -9,7 +9,7 @@ import (
 
 	"github.com/containernetworking/cni/libcni"
 
-	"github.com/xdp-chain/xdp-chain/pkg/netconf"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 )
 
 // pluginType is the type of our entry in a conflist.
@@ -17,7 +17,7 @@ const pluginType = "xdp-chain"
 
 // readConflist returns our entry in a conflist as a runtime hands it over: numbers are
 // rounded as libcni rounds them. Errors are a sentence a line, each with the file.
-func readConflist(path string) (*netconf.Conf, error) {
+func readConflist(path string) (*config.Conf, error) {
 	list, err := libcni.NetworkConfFromFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -52,8 +52,8 @@ func ourEntry(list *libcni.NetworkConfigList) (int, error) {
 }
 
 // parseEntry reads our entry. Errors are a sentence a line, each with the entry's place.
-func parseEntry(list *libcni.NetworkConfigList, i int) (*netconf.Conf, error) {
-	c, err := netconf.Parse(list.Plugins[i].Bytes)
+func parseEntry(list *libcni.NetworkConfigList, i int) (*config.Conf, error) {
+	c, err := config.Parse(list.Plugins[i].Bytes)
 	if err != nil {
 		return nil, inEachLine(entryPath(i), err)
 	}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xdp-chain/xdp-chain/pkg/catalog"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
+	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/node"
 )
 
 func doctorCommand() *cobra.Command {

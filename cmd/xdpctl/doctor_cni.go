@@ -15,9 +15,9 @@ import (
 
 	"github.com/containernetworking/cni/libcni"
 
-	"github.com/xdp-chain/xdp-chain/pkg/catalog"
-	"github.com/xdp-chain/xdp-chain/pkg/netconf"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
+	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node"
 )
 
 // cniFolders are where the runtime looks for plugins, and for networks.
@@ -136,7 +136,7 @@ func examineConflist(ctx context.Context, n *node.Node, file string, content []b
 }
 
 // verify asks what STATUS asks.
-func verify(ctx context.Context, n *node.Node, c *netconf.Conf) error {
+func verify(ctx context.Context, n *node.Node, c *config.Conf) error {
 	a := c.Attachment()
 	var err error
 	if a.Catalog, err = catalog.Open(c.CatalogDir); err != nil {

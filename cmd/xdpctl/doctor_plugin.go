@@ -13,8 +13,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/version"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
 // pluginPackage is what the plugin's binary was built of.

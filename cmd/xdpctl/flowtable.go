@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xdp-chain/xdp-chain/pkg/node"
+	"github.com/xdp-chain/xdp-chain/internal/node"
 )
 
 // flowTable is what stands below the line of a chain's member: what is particular about

@@ -14,8 +14,8 @@ import (
 	"github.com/containernetworking/cni/pkg/utils"
 	cniversion "github.com/containernetworking/cni/pkg/version"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
-	"github.com/xdp-chain/xdp-chain/pkg/netconf"
 )
 
 // judgement is what can be told of a conflist without a pod. Its JSON form is stable:
@@ -30,7 +30,7 @@ type judgement struct {
 	// Warnings keep something else from working.
 	Warnings []string `json:"warnings"`
 
-	conf *netconf.Conf // nil where it has faults
+	conf *config.Conf // nil where it has faults
 }
 
 func (j *judgement) fault(format string, args ...any) {
@@ -150,7 +150,7 @@ var (
 )
 
 // order judges our place among the network's plugins.
-func (j *judgement) order(list *libcni.NetworkConfigList, i int, c *netconf.Conf) {
+func (j *judgement) order(list *libcni.NetworkConfigList, i int, c *config.Conf) {
 	maker := ""
 	for _, plugin := range list.Plugins[:i] {
 		if !slices.Contains(chainedPlugins, plugin.Network.Type) {

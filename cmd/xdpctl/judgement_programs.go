@@ -8,16 +8,16 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/xdp-chain/xdp-chain/pkg/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
-	"github.com/xdp-chain/xdp-chain/pkg/netconf"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
-func (j *judgement) capabilities(c *netconf.Conf, at string) {
+func (j *judgement) capabilities(c *config.Conf, at string) {
 	switch asks := c.HasAnnotationsCapability(); {
 	case c.Annotations != nil && !asks:
-		j.warn("%s: runtimes will hand over no annotations: it lacks \"capabilities\": {%q: true}", at, netconf.AnnotationsCapability)
+		j.warn("%s: runtimes will hand over no annotations: it lacks \"capabilities\": {%q: true}", at, config.AnnotationsCapability)
 	case c.Annotations == nil && asks:
 		j.warn("%s: it asks runtimes for annotations and ignores them: it lacks the field \"annotations\"", at)
 	}
@@ -25,7 +25,7 @@ func (j *judgement) capabilities(c *netconf.Conf, at string) {
 
 // programs opens the objects and settles each program, of the network and of those that
 // pods may ask for, alone first: one that is at fault hides no other.
-func (j *judgement) programs(c *netconf.Conf, at string) {
+func (j *judgement) programs(c *config.Conf, at string) {
 	programs, err := catalog.Open(c.CatalogDir)
 	if err != nil {
 		j.faultLines(err)
@@ -58,7 +58,7 @@ func (j *judgement) programs(c *netconf.Conf, at string) {
 
 // allowed tries what pods may ask for, each program at the end of the band: first whether
 // it can be used, and then whether anything keeps a pod from having it.
-func (j *judgement) allowed(c *netconf.Conf, at string, alone func(string, chain.Program)) {
+func (j *judgement) allowed(c *config.Conf, at string, alone func(string, chain.Program)) {
 	if c.Annotations == nil {
 		return
 	}
@@ -79,7 +79,7 @@ func (j *judgement) allowed(c *netconf.Conf, at string, alone func(string, chain
 }
 
 // tryAnnotation goes the way of a pod that asks for a program.
-func tryAnnotation(c *netconf.Conf, name string, priority int) error {
+func tryAnnotation(c *config.Conf, name string, priority int) error {
 	annotation, err := json.Marshal([]map[string]any{{"name": name, "priority": priority}})
 	if err != nil {
 		return err

@@ -12,9 +12,9 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
-	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
 // chainTable has a line for each chain.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
 // loadFlags are the flags of load.

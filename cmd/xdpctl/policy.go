@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xdp-chain/xdp-chain/pkg/catalog"
-	"github.com/xdp-chain/xdp-chain/pkg/netconf"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
+	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node"
 )
 
 // foreseen is what a pod would get. Its JSON form is stable: fields are added, none is
@@ -58,17 +58,17 @@ func policyCommand() *cobra.Command {
 }
 
 // warn says what keeps annotations from being heard.
-func warn(w io.Writer, c *netconf.Conf, annotation string) {
+func warn(w io.Writer, c *config.Conf, annotation string) {
 	switch {
 	case c.Annotations == nil && annotation != "":
 		fmt.Fprintf(w, "xdpctl: warning: the annotation is ignored: the %s entry has no field \"annotations\"\n", pluginType)
 	case c.Annotations != nil && !c.HasAnnotationsCapability():
-		fmt.Fprintf(w, "xdpctl: warning: runtimes will hand over no annotations: the %s entry lacks \"capabilities\": {%q: true}\n", pluginType, netconf.AnnotationsCapability)
+		fmt.Fprintf(w, "xdpctl: warning: runtimes will hand over no annotations: the %s entry lacks \"capabilities\": {%q: true}\n", pluginType, config.AnnotationsCapability)
 	}
 }
 
 // foresee goes the way of an ADD up to where that would touch something.
-func foresee(c *netconf.Conf, namespace, annotation string) (*foreseen, error) {
+func foresee(c *config.Conf, namespace, annotation string) (*foreseen, error) {
 	f := &foreseen{Network: c.Name, Namespace: namespace, Chains: []node.Foreseen{}}
 	if f.Excluded = !c.Namespaces.Admits(namespace); f.Excluded {
 		return f, nil

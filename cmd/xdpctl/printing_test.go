@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
-	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
 var (

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/schematest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
 // printed are the schemas of what commands print, and what it is printed from. ID and

@@ -13,9 +13,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/vishvananda/netlink"
 
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/plugintest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
 // plugin puts the plugin's binary into a folder, as somebody who installs it does.

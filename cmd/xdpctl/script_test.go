@@ -17,10 +17,10 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
 // TestMain lets the test binary stand in for xdpctl's where it is called by that

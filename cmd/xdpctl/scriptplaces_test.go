@@ -15,9 +15,9 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
-	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
 // newNetNS makes a network namespace, and sets VAR to its path and VAR_NAME to the name

@@ -5,8 +5,8 @@ package main
 import (
 	"slices"
 
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
 // selection tells which chains the flags of a place are about: that of an interface, those

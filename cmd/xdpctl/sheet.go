@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xdp-chain/xdp-chain/pkg/node"
-	"github.com/xdp-chain/xdp-chain/pkg/record"
+	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/record"
 )
 
 // sheet is what is known of one thing, a line each, below titles.

@@ -9,8 +9,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
 // snapshot is the counts of all chains at one time.

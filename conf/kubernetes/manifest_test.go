@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/xdp-chain/xdp-chain/pkg/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/catalog"
 )
 
 // manifest is ValidatingAdmissionPolicy and ValidatingAdmissionPolicyBinding of

@@ -10,8 +10,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/schematest"
-	"github.com/xdp-chain/xdp-chain/pkg/catalog"
 )
 
 // catalogFile returns what the catalog says of a file that holds a text.

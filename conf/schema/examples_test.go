@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/schematest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
-	"github.com/xdp-chain/xdp-chain/pkg/netconf"
 )
 
 // files returns the files of patterns, at least one of each.
@@ -84,7 +84,7 @@ func TestConflistsOfTheManuals(t *testing.T) {
 			if err := s.Check(entry); err != nil {
 				t.Errorf("schema: %s: %v", place, err)
 			}
-			if _, err := netconf.Parse(entry); err != nil {
+			if _, err := config.Parse(entry); err != nil {
 				t.Errorf("parser: %s: %v", place, err)
 			}
 		}

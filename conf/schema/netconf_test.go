@@ -6,14 +6,14 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/schematest"
-	"github.com/xdp-chain/xdp-chain/pkg/catalog"
-	"github.com/xdp-chain/xdp-chain/pkg/netconf"
 )
 
 func TestNetconfFields(t *testing.T) {
 	s := schematest.Open(t, "netconf")
-	s.Reads(t, netconf.Conf{})
+	s.Reads(t, config.Conf{})
 	type policy catalog.Policy // without the methods, which make it opaque
 	s.Property("annotations").Reads(t, policy{})
 }
@@ -30,7 +30,7 @@ func TestNetconfChoices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := netconf.Parse(document); err != nil {
+			if _, err := config.Parse(document); err != nil {
 				t.Errorf("%s: %v", document, err)
 			}
 		}
@@ -115,7 +115,7 @@ func TestNetconf(t *testing.T) {
 		if err := s.Check(document); (err == nil) != tt.good {
 			t.Errorf("schema: %s: %v", document, err)
 		}
-		if _, err := netconf.Parse(document); (err == nil) != tt.good {
+		if _, err := config.Parse(document); (err == nil) != tt.good {
 			t.Errorf("parser: %s: %v", document, err)
 		}
 	}

@@ -6,7 +6,7 @@
 // netconf.schema.json and catalog-entry.schema.json refuse what the plugin refuses, as far
 // as one document can tell. Those of output leave room for fields that are added later.
 //
-// Nothing of this is in the binaries: the parsers of pkg/netconf and pkg/catalog are the
+// Nothing of this is in the binaries: the parsers of internal/config and internal/catalog are the
 // authority, and tests hold the schemas to them.
 package schema
 

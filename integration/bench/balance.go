@@ -9,8 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
 // balance says where the packets of a flood went.

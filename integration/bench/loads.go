@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
 // measureLoads loads a member by hand and unloads it, again and again, in front of one that

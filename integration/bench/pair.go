@@ -11,10 +11,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/xdp-chain/xdp-chain/pkg/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
-	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
 // annotation names three members, as a pod does that has something to set.

@@ -15,9 +15,9 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
+	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
-	"github.com/xdp-chain/xdp-chain/pkg/record"
 )
 
 // stock is what may grow while chains are changed again and again.

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
 // measureSwaps changes a chain again and again under a flood of packets, all of

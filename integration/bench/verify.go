@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
 // droppingAt is the chain of ten of the i-th pod, of which another member drops

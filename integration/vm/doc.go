@@ -5,7 +5,7 @@
 // right to replace functions of BPF programs (freplace). `make lab` runs all suites in
 // all kernels; for one suite, or for a command to look at something:
 //
-//	go run ./integration/vm -kernel 6.1 -packages ./pkg/node -- -test.v -test.run Libxdp
+//	go run ./integration/vm -kernel 6.1 -packages ./internal/node -- -test.v -test.run Libxdp
 //	go run ./integration/vm -kernel 5.10 sh -c 'ip link add v0 type veth; xdp-loader status'
 //	go run ./integration/vm -kernel 6.12 -icount -file bin/bench=bench ./bench insns
 //

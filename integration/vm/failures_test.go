@@ -11,12 +11,12 @@ import (
 )
 
 func TestFailures(t *testing.T) {
-	const failed = "--- FAIL: TestLife (0.10s)\n    life_test.go:1: no chain\nFAIL\nFAIL pkg/node\t1.5s\n"
+	const failed = "--- FAIL: TestLife (0.10s)\n    life_test.go:1: no chain\nFAIL\nFAIL internal/node\t1.5s\n"
 	for _, tt := range []struct{ name, output, want string }{
 		{"all pass", "PASS\nok   pkg/pin\t1.0s\n", ""},
 		{"one fails", "PASS\nok   pkg/pin\t1.0s\n" + failed + "PASS\nok   cmd/xdpctl\t3.2s\n", failed},
 		{"two fail", failed + failed, failed + failed},
-		{"a command without steps", "FAIL pkg/node\n", ""},
+		{"a command without steps", "FAIL internal/node\n", ""},
 		{"only its first lines", strings.Repeat("again\n", 1000) + failed, strings.Repeat("again\n", failureLines)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

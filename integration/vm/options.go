@@ -19,7 +19,7 @@ Boots Debian's kernels under QEMU and runs this checkout's tests in them, or a
 command. Examples:
 
   go run ./integration/vm
-  go run ./integration/vm -kernel 6.1 -packages "./pkg/node ./pkg/pin" -- -test.v -test.run Crash
+  go run ./integration/vm -kernel 6.1 -packages "./internal/node ./pkg/pin" -- -test.v -test.run Crash
   go run ./integration/vm -kernel 5.10,6.12 sh -c 'uname -r; bpftool feature'
 
 A command starts in the checkout, which lies in ` + guestRoot + `. Tests run with

@@ -36,12 +36,12 @@ var suites = []string{
 // ofNoKernel are packages among them whose tests would tell the same in each kernel.
 var ofNoKernel = []string{
 	"internal/mountinfo", "internal/schematest", "internal/strict", "internal/trusted", "internal/whole",
-	"pkg/catalog", "pkg/chain", "pkg/netconf", "pkg/record",
+	"internal/catalog", "pkg/chain", "internal/config", "internal/record",
 }
 
 // suite is the tests of one package.
 type suite struct {
-	pkg    string // relative to the checkout: pkg/node
+	pkg    string // relative to the checkout: internal/node
 	binary string
 }
 

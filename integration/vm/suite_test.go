@@ -20,11 +20,11 @@ func TestShares(t *testing.T) {
 		want [][]suite
 	}{
 		{nil, [][]suite{nil}},
-		{suitesOf("pkg/node"), [][]suite{suitesOf("pkg/node")}},
+		{suitesOf("internal/node"), [][]suite{suitesOf("internal/node")}},
 		{suitesOf("integration/libxdp"), [][]suite{suitesOf("integration/libxdp")}},
 		{
-			suitesOf("integration/cnitool", "pkg/node", "integration/libxdp", "cmd/xdpctl"),
-			[][]suite{suitesOf("integration/libxdp"), suitesOf("pkg/node", "cmd/xdpctl"), suitesOf("integration/cnitool")},
+			suitesOf("integration/cnitool", "internal/node", "integration/libxdp", "cmd/xdpctl"),
+			[][]suite{suitesOf("integration/libxdp"), suitesOf("internal/node", "cmd/xdpctl"), suitesOf("integration/cnitool")},
 		},
 	} {
 		if diff := cmp.Diff(tt.want, shares(tt.all), cmp.AllowUnexported(suite{})); diff != "" {

@@ -32,7 +32,7 @@ func (embedded) Load(url string) (any, error) {
 	return jsonschema.UnmarshalJSON(file)
 }
 
-// Open compiles the schema of a name such as "netconf".
+// Open compiles the schema of a name such as "config".
 func Open(t testing.TB, name string) Schema {
 	t.Helper()
 	c := jsonschema.NewCompiler()

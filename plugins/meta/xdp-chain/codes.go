@@ -12,12 +12,12 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/containernetworking/cni/pkg/types"
 
-	"github.com/xdp-chain/xdp-chain/pkg/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
-	"github.com/xdp-chain/xdp-chain/pkg/netconf"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
@@ -48,7 +48,7 @@ var codes = []struct {
 	{codeCannotCarry, []error{netdev.ErrBusy, netdev.ErrUnsupported, netdev.ErrNotVeth, netdev.ErrNoInterface}},
 	{codeKernelLacks, []error{ebpf.ErrNotSupported, dispatcher.ErrNotPermitted, pin.ErrNoBPFFS}},
 	{types.ErrInvalidNetworkConfig, []error{chain.ErrInvalid}},
-	{types.ErrDecodingFailure, []error{netconf.ErrNotJSON}},
+	{types.ErrDecodingFailure, []error{config.ErrNotJSON}},
 }
 
 // cniError returns an error as CNI reports it: a [types.Error] as it is, anything

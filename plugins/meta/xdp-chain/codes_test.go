@@ -15,12 +15,12 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/xdp-chain/xdp-chain/pkg/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
-	"github.com/xdp-chain/xdp-chain/pkg/netconf"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
@@ -54,7 +54,7 @@ func TestCodes(t *testing.T) {
 		{dispatcher.ErrNotPermitted, 105},
 		{pin.ErrNoBPFFS, 105},
 		{chain.ErrInvalid, 7},
-		{netconf.ErrNotJSON, 6},
+		{config.ErrNotJSON, 6},
 		{&fs.PathError{Op: "open", Path: "/x", Err: syscall.EIO}, 5},
 		{&os.LinkError{Op: "rename", Old: "a", New: "b", Err: syscall.EIO}, 5},
 		{os.NewSyscallError("bpf", syscall.EIO), 5},

@@ -7,9 +7,9 @@
 // # Mechanism
 //
 // The process is started for one verb and ends. It reads the network
-// configuration from stdin (pkg/netconf), finds the pod's interface in prevResult
-// (prevresult.go), hands both to pkg/node and prints prevResult as it came. What
-// pkg/node returns becomes one of CNI's or of our error codes (codes.go). Nothing
+// configuration from stdin (internal/config), finds the pod's interface in prevResult
+// (prevresult.go), hands both to internal/node and prints prevResult as it came. What
+// internal/node returns becomes one of CNI's or of our error codes (codes.go). Nothing
 // here knows about BPF.
 //
 // # Invariants

@@ -12,14 +12,14 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
-	"github.com/xdp-chain/xdp-chain/pkg/catalog"
-	"github.com/xdp-chain/xdp-chain/pkg/netconf"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
 // conflist returns our entry in a list that we ship.
-func conflist(t *testing.T, path string) *netconf.Conf {
+func conflist(t *testing.T, path string) *config.Conf {
 	t.Helper()
 	var list struct{ Plugins []json.RawMessage }
 	if err := json.Unmarshal(readFile(t, path), &list); err != nil {
@@ -33,7 +33,7 @@ func conflist(t *testing.T, path string) *netconf.Conf {
 		if plugin.Type != "xdp-chain" {
 			continue
 		}
-		c, err := netconf.Parse(entry)
+		c, err := config.Parse(entry)
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/xdp-chain/xdp-chain/pkg/node"
+	"github.com/xdp-chain/xdp-chain/internal/node"
 )
 
 func TestValidAttachments(t *testing.T) {

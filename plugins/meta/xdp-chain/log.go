@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/xdp-chain/xdp-chain/pkg/netconf"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 )
 
 // openLog returns the log that a configuration asks for, and what to call when
@@ -30,7 +30,7 @@ func openLog(stdin []byte, stderr io.Writer) (log *slog.Logger, done func()) {
 	}
 	// An error leaves what could be read; ADD and STATUS report it.
 	_ = json.Unmarshal(stdin, &wanted)
-	var level netconf.Level
+	var level config.Level
 	_ = level.UnmarshalText([]byte(wanted.LogLevel))
 	toStderr := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: max(level.Level(), slog.LevelWarn)}))
 	// What a relative path is relative to is the runtime's secret; ADD refuses it.

@@ -17,10 +17,10 @@ import (
 	cniversion "github.com/containernetworking/cni/pkg/version"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/version"
-	"github.com/xdp-chain/xdp-chain/pkg/catalog"
-	"github.com/xdp-chain/xdp-chain/pkg/netconf"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
 func main() {
@@ -102,7 +102,7 @@ func status(ctx context.Context, n *node.Node, args *skel.CmdArgs, _ *slog.Logge
 // tryADD finds out what would keep an ADD with this configuration from working, for any
 // pod.
 func tryADD(ctx context.Context, n *node.Node, stdin []byte) error {
-	c, err := netconf.Parse(stdin)
+	c, err := config.Parse(stdin)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // examplesDir has configurations as runtimes hand them over.
-const examplesDir = "../../../pkg/netconf/testdata/"
+const examplesDir = "../../../internal/config/testdata/"
 
 func readFile(t testing.TB, path string) []byte {
 	t.Helper()

@@ -15,7 +15,7 @@ import (
 	current "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/containernetworking/cni/pkg/types/create"
 
-	"github.com/xdp-chain/xdp-chain/pkg/netconf"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 )
 
@@ -28,7 +28,7 @@ type prevResult struct {
 
 // parsePrevResult reads the result that the runtime hands to every plugin but
 // the first of a list. Errors are code 7.
-func parsePrevResult(c *netconf.Conf) (*prevResult, error) {
+func parsePrevResult(c *config.Conf) (*prevResult, error) {
 	if len(c.PrevResult) == 0 || string(c.PrevResult) == "null" {
 		return nil, types.NewError(types.ErrInvalidNetworkConfig,
 			"prevResult is missing: xdp-chain is a chained plugin and must come after the plugin that makes the interface", "")

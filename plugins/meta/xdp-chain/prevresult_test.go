@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/xdp-chain/xdp-chain/pkg/netconf"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 )
 
@@ -139,7 +139,7 @@ func TestWishExcluded(t *testing.T) {
 }
 
 func TestPodWithoutAddresses(t *testing.T) {
-	p, err := parsePrevResult(&netconf.Conf{CNI: netconf.CNI{
+	p, err := parsePrevResult(&config.Conf{CNI: config.CNI{
 		CNIVersion: "1.0.0",
 		PrevResult: json.RawMessage(`{"interfaces": [{"name": "eth0", "mac": "none", "sandbox": "/run/netns/pod"}]}`),
 	}})

@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
 )
 
 // lookForDead begins to look for a few chains whose interfaces are gone: containerd

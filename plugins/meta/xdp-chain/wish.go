@@ -8,8 +8,8 @@ import (
 	"github.com/containernetworking/cni/pkg/skel"
 	"github.com/containernetworking/cni/pkg/types"
 
-	"github.com/xdp-chain/xdp-chain/pkg/netconf"
-	"github.com/xdp-chain/xdp-chain/pkg/node"
+	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node"
 )
 
 // wish is what ADD and CHECK are called about: the chain that the configuration
@@ -37,10 +37,10 @@ type podArgs struct {
 }
 
 // parseWish reads a configuration and the arguments of the call. Errors are code
-// 4 for CNI_ARGS, otherwise as those of [netconf.Parse],
-// [parsePrevResult] and [netconf.Conf.AttachmentFor].
+// 4 for CNI_ARGS, otherwise as those of [config.Parse],
+// [parsePrevResult] and [config.Conf.AttachmentFor].
 func parseWish(args *skel.CmdArgs) (*wish, error) {
-	c, err := netconf.Parse(args.StdinData)
+	c, err := config.Parse(args.StdinData)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/internal/record"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+// Flows returns what the members of the node's chains have counted that keep flows, by
+// key and running order. Those are the members whose maps are made as the built-in
+// flow-stats has them, whatever the members' names and wherever their objects came
+// from; a map that is merely called the same is nobody's flows. Like [Node.List] it
+// takes no locks and returns errors beside what could be read.
+func (n *Node) Flows() ([]ChainFlows, error) {
+	declared, err := builtinFlowMaps()
+	if err != nil {
+		return nil, err
+	}
+	boot, err := bootTime()
+	if err != nil {
+		return nil, err
+	}
+	records, err := n.records()
+	errs := []error{err}
+	list := []ChainFlows{}
+	for _, rec := range records {
+		flows, err := unchanged(n, rec, func(rec *record.Record) ([]ChainFlows, error) {
+			return n.flows(rec, declared, boot)
+		})
+		if errors.Is(err, fs.ErrNotExist) { // removed since
+			continue
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("read the flows of chain %s: %w", rec.Key, err))
+			continue
+		}
+		list = append(list, flows...)
+	}
+	return list, errors.Join(errs...)
+}
+
+// flows reads the flows of those members of a chain that keep any.
+func (n *Node) flows(rec *record.Record, declared map[string]*ebpf.MapSpec, boot time.Time) ([]ChainFlows, error) {
+	var list []ChainFlows
+	for i := range rec.State.Members {
+		m := &rec.State.Members[i]
+		if !slices.Contains(m.Pins, flowsMap) || !slices.Contains(m.Pins, totalsMap) {
+			continue
+		}
+		c := ChainFlows{
+			Key: rec.Key, Interface: rec.Interface, NetNS: rec.NetNS, Side: rec.Side,
+			Member: m.Name, Owner: m.Owner, Flows: []Flow{}, Shared: sharers(m, flowsMap),
+		}
+		keeps, err := n.memberFlows(&c, rec, m, declared, boot)
+		if err != nil {
+			return nil, fmt.Errorf("member %q: %w", m.Name, err)
+		}
+		if keeps {
+			list = append(list, c)
+		}
+	}
+	return list, nil
+}
+
+// memberFlows reads a member's maps, and returns false where they are not of the kind.
+func (n *Node) memberFlows(c *ChainFlows, rec *record.Record, m *record.Member, declared map[string]*ebpf.MapSpec, boot time.Time) (bool, error) {
+	opened := make(map[string]*ebpf.Map)
+	defer closeMaps(opened)
+	for _, name := range []string{flowsMap, totalsMap} {
+		one, err := n.BPFFS.OpenMap(rec.Key, rec.State.Generation, m.Name, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			c.Reason = fmt.Sprintf("the pin of map %q is missing", name)
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		opened[name] = one
+		if made, err := isMade(one, declared[name]); err != nil || !made {
+			return false, err
+		}
+	}
+	return true, c.read(opened, boot, sharers(m, totalsMap))
+}
+
+// read reads the totals before the flows, so that a packet that comes in between does
+// not look like a forgotten one.
+func (c *ChainFlows) read(opened map[string]*ebpf.Map, boot time.Time, totalsShared string) (err error) {
+	var all Traffic
+	for key, total := range map[uint32]*Traffic{totalFlows: &all, totalNotIP: &c.NotIP, totalUnreadable: &c.Unreadable} {
+		if *total, err = readTotal(opened[totalsMap], key); err != nil {
+			return fmt.Errorf("read map %q: %w", totalsMap, err)
+		}
+	}
+	if c.Flows, err = readFlows(opened[flowsMap], boot); err != nil {
+		return fmt.Errorf("read map %q: %w", flowsMap, err)
+	}
+	var kept Traffic
+	for _, f := range c.Flows {
+		kept.Packets += f.Packets
+		kept.Bytes += f.Bytes
+	}
+	if c.Shared == totalsShared { // else they are not about the same packets
+		c.Forgotten = all.less(kept)
+	}
+	return nil
+}
+
+// sharers says who else uses a member's map, "" for nobody.
+func sharers(m *record.Member, name string) string {
+	switch settings := m.Maps[name]; {
+	case settings.Pinned != "":
+		return "its maps are those of whoever uses " + settings.Pinned
+	case settings.Scope == chain.ScopeNode:
+		return fmt.Sprintf("its maps are those of all pods of network %q", m.Owner.Network)
+	}
+	return ""
+}
+
+// bootTime returns when CLOCK_BOOTTIME was 0, by what the wall clock says now.
+func bootTime() (time.Time, error) {
+	var since unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &since); err != nil {
+		return time.Time{}, fmt.Errorf("read the time since boot: %w", err)
+	}
+	return time.Now().UTC().Add(-time.Duration(since.Nano())), nil
+}

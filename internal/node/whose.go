@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/xdp-chain/xdp-chain/internal/enum"
+	"github.com/xdp-chain/xdp-chain/internal/record"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/libxdp"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
+)
+
+// Whose says who put a program on its hook. The zero value is NobodysHook.
+type Whose uint8
+
+// The values of Whose.
+const (
+	// NobodysHook has no program.
+	NobodysHook Whose = iota
+	// ChainHook has a chain of this node, by either dispatcher.
+	ChainHook
+	// LibxdpHook has a dispatcher of libxdp's tools, none of its members ours.
+	LibxdpHook
+	// ForeignHook has any other program.
+	ForeignHook
+)
+
+var whoseNames = enum.Names[Whose]{
+	What: "whose", Invalid: chain.ErrInvalid, List: []string{"none", "chain", "libxdp", "foreign"},
+}
+
+// String returns the name used in output.
+func (v Whose) String() string { return whoseNames.String(v) }
+
+// MarshalText returns the name; a value that is none is an error that satisfies
+// errors.Is(err, [chain.ErrInvalid]).
+func (v Whose) MarshalText() ([]byte, error) { return whoseNames.Marshal(v) }
+
+// UnmarshalText takes a name as String prints it; anything else is an error that
+// lists the names and satisfies errors.Is(err, [chain.ErrInvalid]).
+func (v *Whose) UnmarshalText(text []byte) error { return whoseNames.Unmarshal(text, v) }
+
+// identify finds out whose a program on an interface is. One that nobody knows may be a
+// chain's that was swapped in since the records were read, and is looked at again.
+func (l *hookLook) identify(i *netdev.Interface, a netdev.Attached) (Hook, error) {
+	rec := l.records[i.Key()]
+	h, err := l.tryIdentify(i, a, rec)
+	for range findTries {
+		if err == nil && h.Whose == ChainHook {
+			break
+		}
+		again, now, changed, lookErr := l.lookAgain(i, a, rec)
+		if lookErr != nil || !changed {
+			err = errors.Join(err, lookErr)
+			break
+		}
+		rec, a = again, now
+		h, err = l.tryIdentify(i, a, rec)
+	}
+	if h.Whose != ChainHook && h.Whose != NobodysHook && err == nil {
+		err = l.findHolder(&h, i, a)
+	}
+	return h, err
+}
+
+// lookAgain tells what there is now, and whether it is something else.
+func (l *hookLook) lookAgain(i *netdev.Interface, a netdev.Attached, rec *record.Record) (again *record.Record, now netdev.Attached, changed bool, err error) {
+	again, err = l.node.Records.Load(i.Key())
+	if errors.Is(err, fs.ErrNotExist) {
+		again, err = nil, nil
+	}
+	if err != nil {
+		return rec, a, false, err
+	}
+	now = a
+	if a.Mode != chain.ModeOffload { // which may be behind another one
+		now, err = i.Attached()
+	}
+	if errors.Is(err, netdev.ErrNoInterface) {
+		return again, netdev.Attached{}, true, nil
+	}
+	return again, now, now != a || !sameJSON(again, rec), err
+}
+
+// tryIdentify compares a program with the record of a chain, which may be nil.
+func (l *hookLook) tryIdentify(i *netdev.Interface, a netdev.Attached, rec *record.Record) (Hook, error) {
+	h := newHook(i, a)
+	if a.ProgramID == 0 {
+		return h, nil
+	}
+	var err error
+	if h.Name, h.Tag, err = describe(a.ProgramID); err != nil {
+		if errors.Is(err, fs.ErrNotExist) { // replaced since
+			err = nil
+		}
+		return h, err
+	}
+	if h.Name == libxdp.ProgramName {
+		return h, l.readMembers(&h, i, rec)
+	}
+	if s := generationOf(rec, h.ProgramID); s != nil {
+		h.Whose, h.Attach, h.Dispatcher = ChainHook, s.Attach, s.Dispatcher
+		for _, m := range shown(&record.Record{State: s}).Members {
+			h.Members = append(h.Members, HookMember{ChainMember: m})
+		}
+	}
+	return h, nil
+}
+
+// generationOf is the generation of a record that a program is, of the one that runs and
+// the one that is about to; nil where it is neither, and where there is no record.
+func generationOf(rec *record.Record, program uint32) *record.State {
+	if rec == nil {
+		return nil
+	}
+	for _, s := range rec.States() {
+		if s.ProgramID == program {
+			return s
+		}
+	}
+	return nil
+}
+
+// readMembers reads the members of a dispatcher of libxdp's, of which some may be ours.
+func (l *hookLook) readMembers(h *Hook, i *netdev.Interface, rec *record.Record) error {
+	if rec == nil {
+		rec = &record.Record{Key: h.Key, NetNS: h.NetNS, Interface: h.Interface}
+	}
+	found, err := l.node.findLibxdp(rec, i)
+	if err != nil || found == nil || found.id != h.ProgramID {
+		found.close()
+		return err
+	}
+	defer found.close()
+	h.Whose, h.Dispatcher, h.Attach = LibxdpHook, chain.DispatcherLibxdp, chain.AttachNetlink
+	if found.hasOwn() || found.recorded {
+		h.Whose = ChainHook
+	}
+	for place := range found.slots {
+		s := &found.slots[place]
+		m := HookMember{ChainMember: shownSlot(s, place)}
+		if _, m.Tag, err = describe(ebpf.ProgramID(s.id)); err != nil {
+			return fmt.Errorf("member %q: %w", m.Name, err)
+		}
+		h.Members = append(h.Members, m)
+	}
+	return nil
+}
+
+// describe returns what the kernel calls a program, and its tag.
+func describe(id ebpf.ProgramID) (name, tag string, err error) {
+	p, err := ebpf.NewProgramFromID(id)
+	if err != nil {
+		return "", "", fmt.Errorf("open program %d: %w", id, err)
+	}
+	defer p.Close()
+	info, err := p.Info()
+	if err != nil {
+		return "", "", fmt.Errorf("read about program %d: %w", id, err)
+	}
+	return info.Name, info.Tag, nil
+}
