@@ -15,8 +15,8 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/bpf/internal/xdptest"
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 )
 
@@ -37,7 +37,7 @@ func TestReadmeExamples(t *testing.T) {
 		}
 		for i, example := range examples {
 			t.Run(fmt.Sprintf("%s %d", name, i), func(t *testing.T) {
-				var p chain.Program
+				var p config.Program
 				if err := json.Unmarshal(example[1], &p); err != nil {
 					t.Fatal(err)
 				}
@@ -72,8 +72,8 @@ func TestReadmeAnnotations(t *testing.T) {
 				if err := yaml.Unmarshal(example[1], &annotations); err != nil {
 					t.Fatal(err)
 				}
-				policy := catalog.Policy{Allow: catalog.Builtins(), Priorities: chain.Band{Min: 100, Max: 199}, Max: 4}
-				programs, err := policy.Programs(annotations[catalog.Annotation], nil, nil)
+				policy := &config.Policy{Allow: catalog.Builtins(), Priorities: config.Band{Min: 100, Max: 199}, Max: 4}
+				programs, err := (*catalog.Catalog)(nil).Programs(policy, annotations[catalog.Annotation], nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -89,7 +89,7 @@ func TestReadmeAnnotations(t *testing.T) {
 }
 
 // configured does what a node does with an entry of a configuration.
-func configured(t *testing.T, p chain.Program) *object.Program {
+func configured(t *testing.T, p config.Program) *object.Program {
 	t.Helper()
 	entry, err := catalog.Builtin(p.Name)
 	if err != nil {
@@ -103,11 +103,19 @@ func configured(t *testing.T, p chain.Program) *object.Program {
 	if err != nil {
 		t.Fatal(err)
 	}
+	settings := make(map[string]object.MapSettings)
+	for name, m := range p.Maps {
+		given := object.MapSettings{MaxEntries: m.MaxEntries}
+		for _, e := range m.Entries {
+			given.Entries = append(given.Entries, object.MapEntry(e))
+		}
+		settings[name] = given
+	}
 	for what, err := range map[string]error{
 		"entry":   p.Check(),
 		"lists":   entry.CheckMaps(p.Maps),
 		"globals": program.SetGlobals(p.Globals),
-		"maps":    program.ConfigureMaps(p.Maps),
+		"maps":    program.ConfigureMaps(settings),
 	} {
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
@@ -122,7 +130,7 @@ func TestReadmeOfACL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var p chain.Program
+	var p config.Program
 	if err := json.Unmarshal(jsonBlock.FindSubmatch(readme)[1], &p); err != nil {
 		t.Fatal(err)
 	}

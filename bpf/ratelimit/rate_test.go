@@ -48,7 +48,7 @@ func TestRate(t *testing.T) {
 // With the burst that nobody has set, what passes in 2 s is the rate within 2 % though
 // the bucket was full.
 func TestRateWithDefaultBurst(t *testing.T) {
-	testenv.TakesTurns(t, 0)
+	testenv.ShardByKernel(t, 0)
 	tests := map[string]globals{
 		"the default": nil,
 		"packets":     {"pps": uint32(1000)},
@@ -90,7 +90,7 @@ func framed(bytes int) []byte { return ipv4("0.0.0.0", make([]byte, bytes-34)) }
 
 // A burst passes at once, and not one packet more than that and the rate make.
 func TestBurst(t *testing.T) {
-	testenv.TakesTurns(t, 1)
+	testenv.ShardByKernel(t, 1)
 	tests := []struct {
 		name    string
 		globals globals
@@ -128,7 +128,7 @@ func TestBurst(t *testing.T) {
 
 // A bucket is full again after the time that it takes, and holds no more then.
 func TestRefill(t *testing.T) {
-	testenv.TakesTurns(t, 2)
+	testenv.ShardByKernel(t, 2)
 	const pps, burst = 20, 10
 	traffic := newTraffic(t, 1, time.Second, globals{"pps": uint32(pps), "burst": uint32(burst)})
 	for i := range 3 {
@@ -158,7 +158,7 @@ func TestDropsAreFree(t *testing.T) {
 
 // The largest and the smallest of everything.
 func TestExtremes(t *testing.T) {
-	testenv.TakesTurns(t, 0)
+	testenv.ShardByKernel(t, 0)
 	const (
 		max32 = ^uint32(0)
 		max64 = ^uint64(0)

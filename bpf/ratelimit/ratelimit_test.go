@@ -71,7 +71,7 @@ func oneEach(g globals) globals {
 
 // Two frames of one bucket: the second is dropped. Of two: it passes.
 func TestBuckets(t *testing.T) {
-	testenv.TakesTurns(t, 1)
+	testenv.ShardByKernel(t, 1)
 	tests := []struct {
 		name    string
 		globals globals

@@ -65,7 +65,7 @@ func TestSpoofedSources(t *testing.T) {
 // A source that goes on sending is not forgotten over others that do not: a flood
 // that comes from everywhere gives it no more than its rate.
 func TestBusySourceIsKept(t *testing.T) {
-	testenv.TakesTurns(t, 2)
+	testenv.ShardByKernel(t, 2)
 	const rounds, spoofed = 50, 50_000
 	traffic := newTraffic(t, spoofed, time.Second, globals{"pps": uint32(1), "burst": uint32(rounds)})
 	busy := netip.MustParseAddr("2001:db8::")

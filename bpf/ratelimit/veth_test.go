@@ -18,7 +18,7 @@ import (
 // On a pod's interface, with packets from two CPUs at once. In generic mode each of
 // them runs the program itself; on veth natively the pair's queue stands between.
 func TestRateOnAnInterface(t *testing.T) {
-	testenv.OfNoKernel(t) // and a guest whose machine is busy does not send enough
+	testenv.KernelIndependent(t) // and a guest whose machine is busy does not send enough
 	tests := []struct {
 		name    string
 		globals globals

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -216,7 +217,7 @@ func completePods(*cobra.Command, []string, string) ([]string, cobra.ShellCompDi
 func completePrograms(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	dir, err := cmd.Flags().GetString("catalog")
 	if err != nil || dir == "" {
-		dir = catalog.DefaultDir
+		dir = config.DefaultCatalogDir
 	}
 	programs, _ := catalog.Open(dir) // a nil catalog has the built-in programs
 	return programs.Names(), cobra.ShellCompDirectiveNoFileComp

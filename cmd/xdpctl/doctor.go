@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 )
 
@@ -50,7 +51,7 @@ func doctorCommand() *cobra.Command {
 func examine(ctx context.Context, n *node.Node, cni cniFolders) []node.Finding {
 	findings := n.ExamineKernel()
 	findings = append(findings, cni.examine(ctx, n)...)
-	findings = append(findings, examineCatalog(catalog.DefaultDir))
+	findings = append(findings, examineCatalog(config.DefaultCatalogDir))
 	return append(findings, n.ExamineState()...)
 }
 

@@ -137,7 +137,7 @@ func examineConflist(ctx context.Context, n *node.Node, file string, content []b
 
 // verify asks what STATUS asks.
 func verify(ctx context.Context, n *node.Node, c *config.Conf) error {
-	a := c.Attachment()
+	a := node.AttachmentOf(c)
 	var err error
 	if a.Catalog, err = catalog.Open(c.CatalogDir); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
@@ -75,7 +76,7 @@ func failed(err error) error {
 	case isAny(err, node.ErrNoMember, netdev.ErrNoInterface, netdev.ErrNetNSGone):
 		status = exitAbsent
 	case isAny(err, fs.ErrPermission):
-	case isAny(err, chain.ErrInvalid, chain.ErrTooManyMembers, chain.ErrPolicy, object.ErrUnusable, catalog.ErrUnknown, catalog.ErrBroken):
+	case isAny(err, chain.ErrInvalid, chain.ErrTooManyMembers, config.ErrPolicy, object.ErrUnusable, catalog.ErrUnknown, catalog.ErrBroken):
 		status = exitUsage
 	}
 	return withStatus(status, hintRoot(nextStep(err)))

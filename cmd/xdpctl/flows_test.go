@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/record"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 // flowsNow is when the example is looked at.
@@ -30,7 +30,7 @@ func exampleFlows() []node.ChainFlows {
 	fragments.LaterFragments = true
 	return []node.ChainFlows{
 		{
-			Key: podKey, Interface: "eth0", NetNS: "/run/netns/a", Side: chain.PodSide, Member: "flow-stats", Owner: owner,
+			Key: podKey, Interface: "eth0", NetNS: "/run/netns/a", Side: config.PodSide, Member: "flow-stats", Owner: owner,
 			Flows: []node.Flow{
 				exampleFlow(6, "10.244.1.117:43210", "10.244.1.5:8080", 1234567, 987654321, 49*time.Hour, 0),
 				fragments,
@@ -41,8 +41,8 @@ func exampleFlows() []node.ChainFlows {
 			},
 			Forgotten: node.Traffic{Packets: 40, Bytes: 2400}, NotIP: node.Traffic{Packets: 2, Bytes: 84}, Unreadable: node.Traffic{Packets: 1, Bytes: 20},
 		},
-		{Key: hostKey, Interface: "veth3f2a11c0", NetNS: "/proc/1/ns/net", Side: chain.HostSide, Member: "flows", Owner: owner, Shared: `its maps are those of all pods of network "podnet"`},
-		{Key: offKey, Interface: "eth0", NetNS: "/run/netns/b", Side: chain.PodSide, Member: "flow-stats", Owner: record.Owner{Network: "podnet"}, Reason: `the pin of map "flows" is missing`},
+		{Key: hostKey, Interface: "veth3f2a11c0", NetNS: "/proc/1/ns/net", Side: config.HostSide, Member: "flows", Owner: owner, Shared: `its maps are those of all pods of network "podnet"`},
+		{Key: offKey, Interface: "eth0", NetNS: "/run/netns/b", Side: config.PodSide, Member: "flow-stats", Owner: record.Owner{Network: "podnet"}, Reason: `the pin of map "flows" is missing`},
 	}
 }
 

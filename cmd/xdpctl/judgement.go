@@ -15,7 +15,6 @@ import (
 	cniversion "github.com/containernetworking/cni/pkg/version"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 // judgement is what can be told of a conflist without a pod. Its JSON form is stable:
@@ -166,7 +165,7 @@ func (j *judgement) order(list *libcni.NetworkConfigList, i int, c *config.Conf)
 			if p.Side != nil {
 				side = *p.Side
 			}
-			if side == chain.HostSide {
+			if side == config.HostSide {
 				j.fault("%s.programs[%d]: side host is the other end of a veth pair, and %s makes none; use side pod", entryPath(i), n, maker)
 			}
 		}

@@ -11,7 +11,6 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 func (j *judgement) capabilities(c *config.Conf, at string) {
@@ -33,9 +32,9 @@ func (j *judgement) programs(c *config.Conf, at string) {
 	}
 	j.faultLines(programs.Check())
 	sound := true
-	alone := func(path string, p chain.Program) {
-		a := c.Attachment()
-		a.Catalog, a.Programs = programs, []chain.Program{p}
+	alone := func(path string, p config.Program) {
+		a := node.AttachmentOf(c)
+		a.Catalog, a.Programs = programs, []config.Program{p}
 		if _, err := node.Preview(a); err != nil {
 			j.fault("%s: %v", path, err)
 			sound = false
@@ -47,7 +46,7 @@ func (j *judgement) programs(c *config.Conf, at string) {
 	if !sound {
 		return
 	}
-	whole := c.Attachment()
+	whole := node.AttachmentOf(c)
 	whole.Catalog = programs
 	if _, err := node.Preview(whole); err != nil {
 		j.fault("%s.programs: %v", at, err)
@@ -58,7 +57,7 @@ func (j *judgement) programs(c *config.Conf, at string) {
 
 // allowed tries what pods may ask for, each program at the end of the band: first whether
 // it can be used, and then whether anything keeps a pod from having it.
-func (j *judgement) allowed(c *config.Conf, at string, alone func(string, chain.Program)) {
+func (j *judgement) allowed(c *config.Conf, at string, alone func(string, config.Program)) {
 	if c.Annotations == nil {
 		return
 	}
@@ -66,12 +65,12 @@ func (j *judgement) allowed(c *config.Conf, at string, alone func(string, chain.
 		path := fmt.Sprintf("%s.annotations.allow[%d]", at, i)
 		last := c.Annotations.Priorities.Max
 		faults := len(j.Faults)
-		alone(path, chain.Program{Name: name, Priority: &last, Band: &c.Annotations.Priorities})
+		alone(path, config.Program{Name: name, Priority: &last, Band: &c.Annotations.Priorities})
 		if len(j.Faults) > faults {
 			continue
 		}
-		if err := tryAnnotation(c, name, last); errors.Is(err, chain.ErrPolicy) {
-			j.warn("%s: a pod that asks for it is refused: %s", path, strings.TrimPrefix(err.Error(), chain.ErrPolicy.Error()+": "))
+		if err := tryAnnotation(c, name, last); errors.Is(err, config.ErrPolicy) {
+			j.warn("%s: a pod that asks for it is refused: %s", path, strings.TrimPrefix(err.Error(), config.ErrPolicy.Error()+": "))
 		} else if err != nil {
 			j.fault("%s: %v", path, err)
 		}
@@ -84,7 +83,7 @@ func tryAnnotation(c *config.Conf, name string, priority int) error {
 	if err != nil {
 		return err
 	}
-	a, err := c.AttachmentFor(map[string]string{catalog.Annotation: string(annotation)})
+	a, err := node.AttachmentFor(c, map[string]string{catalog.Annotation: string(annotation)})
 	if err == nil {
 		_, err = node.Preview(a)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -95,8 +96,8 @@ func (f *loadFlags) read(n *node.Node) (node.Load, error) {
 	return l, err
 }
 
-func (f *loadFlags) readProgram() (chain.Program, error) {
-	p := chain.Program{Name: f.name, Object: f.object, Function: f.function}
+func (f *loadFlags) readProgram() (config.Program, error) {
+	p := config.Program{Name: f.name, Object: f.object, Function: f.function}
 	flags := f.place.cmd.Flags()
 	if flags.Changed("priority") {
 		p.Priority = &f.priority

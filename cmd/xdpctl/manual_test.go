@@ -48,7 +48,7 @@ var varying = []struct {
 // TestManuals runs the commands of manuals, each manual on a node of its own, from the
 // checkout, and compares what they print. With -update the manuals get what was printed.
 func TestManuals(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	t.Setenv("PATH", strings.Join([]string{xdpctlFolder(t), os.Getenv("PATH"), "/usr/sbin", "/sbin"}, string(filepath.ListSeparator)))
 	for _, tool := range []string{"ip", "ping"} {
 		if _, err := exec.LookPath(tool); err != nil {

@@ -10,9 +10,9 @@ import (
 
 	"github.com/containernetworking/cni/libcni"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/record"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
 
@@ -66,7 +66,7 @@ func (p podName) recorded(n *node.Node) ([]string, error) {
 	chains, err := n.List()
 	var paths []string
 	for _, c := range chains {
-		if c.Side == chain.PodSide && slices.ContainsFunc(c.Owners, p.owns) && !slices.Contains(paths, c.NetNS) && cookieAt(c.NetNS) == c.Key.Cookie {
+		if c.Side == config.PodSide && slices.ContainsFunc(c.Owners, p.owns) && !slices.Contains(paths, c.NetNS) && cookieAt(c.NetNS) == c.Key.Cookie {
 			paths = append(paths, c.NetNS)
 		}
 	}

@@ -73,7 +73,7 @@ func foresee(c *config.Conf, namespace, annotation string) (*foreseen, error) {
 	if f.Excluded = !c.Namespaces.Admits(namespace); f.Excluded {
 		return f, nil
 	}
-	a, err := c.AttachmentFor(map[string]string{catalog.Annotation: annotation})
+	a, err := node.AttachmentFor(c, map[string]string{catalog.Annotation: annotation})
 	if err == nil {
 		f.Chains, err = node.Preview(a)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -38,13 +39,13 @@ func exampleChains() []node.Chain {
 	others.Owner, others.ProgramID, others.CreatedAt = record.Owner{Kind: record.OwnerLibxdp}, 4711, time.Time{}
 	return []node.Chain{
 		{
-			Key: hostKey, Interface: "veth3f2a11c0", Ifindex: 1017, NetNS: "/proc/1/ns/net", Side: chain.HostSide,
+			Key: hostKey, Interface: "veth3f2a11c0", Ifindex: 1017, NetNS: "/proc/1/ns/net", Side: config.HostSide,
 			Mode: chain.ModeGeneric, ModeReason: "MTU 9000 is over 3506", Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked,
 			Generation: 1, Owners: []record.Owner{owner},
 			Members: []node.ChainMember{member(0, 7, 2*time.Hour, "mine", 5, 0)},
 		},
 		{
-			Key: podKey, Interface: "eth0", Ifindex: 2, NetNS: "/run/netns/a", Side: chain.PodSide,
+			Key: podKey, Interface: "eth0", Ifindex: 2, NetNS: "/run/netns/a", Side: config.PodSide,
 			Mode: chain.ModeNative, Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked, PeerGRO: "veth3f2a11c0",
 			Generation: 3, Owners: []record.Owner{owner, owner},
 			Members: []node.ChainMember{
@@ -52,7 +53,7 @@ func exampleChains() []node.Chain {
 			},
 		},
 		{
-			Key: offKey, Interface: "eth0", Ifindex: 3, NetNS: "/run/netns/b", Side: chain.PodSide,
+			Key: offKey, Interface: "eth0", Ifindex: 3, NetNS: "/run/netns/b", Side: config.PodSide,
 			Mode: chain.ModeNative, Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked,
 			Owners: []record.Owner{{Network: "podnet", ContainerID: "c2", Ifname: "eth0"}},
 		},

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/strict"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 // program is what the flags say of a program to run: where it comes from, and what is
@@ -32,7 +32,7 @@ func addProgram(cmd *cobra.Command) *program {
 	flags.StringVar(&p.function, "function", "", "which `program` of an object that holds several")
 	flags.StringArrayVar(&p.globals, "global", nil, "set a global variable, as `NAME=VALUE`: JSON if it is JSON, else a string; may be repeated")
 	flags.StringArrayVar(&p.maps, "map", nil, `settings of a map, as `+"`NAME=JSON`"+`, such as rules={"maxEntries": 100}; may be repeated`)
-	flags.StringVar(&p.catalogDir, "catalog", catalog.DefaultDir, "`folder` of the catalog's files")
+	flags.StringVar(&p.catalogDir, "catalog", config.DefaultCatalogDir, "`folder` of the catalog's files")
 	return p
 }
 
@@ -68,9 +68,9 @@ func (p *program) globalValues() (map[string]json.RawMessage, error) {
 	})
 }
 
-func (p *program) mapSettings() (map[string]chain.MapSettings, error) {
-	return assignments("--map", p.maps, func(text string) (chain.MapSettings, error) {
-		var s chain.MapSettings
+func (p *program) mapSettings() (map[string]config.MapSettings, error) {
+	return assignments("--map", p.maps, func(text string) (config.MapSettings, error) {
+		var s config.MapSettings
 		err := strict.JSON([]byte(text), &s, strict.Options{Document: "the settings"})
 		if errors.As(err, new(*strict.SyntaxError)) {
 			err = fmt.Errorf(`it is not JSON: %w; give an object such as {"maxEntries": 100, "entries": [{"key": 1, "value": 2}]}`, err)

@@ -27,7 +27,7 @@ const docsDir = "../../docs"
 // TestReference compares the manual pages, and the same in Markdown, with the commands that
 // they are generated from. They have no dates, so the same commands make the same files.
 func TestReference(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	want := make(map[string]string)
 	root := command()
 	addReference(t, want, root)

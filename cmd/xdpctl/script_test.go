@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -79,7 +80,7 @@ func TestScripts(t *testing.T) {
 		}
 		// One run a script: scripts of one run are parallel, and they share a node.
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			testenv.TakesTurns(t, turn)
+			testenv.ShardByKernel(t, turn)
 			runScript(t, bin, file)
 		})
 	}
@@ -133,7 +134,7 @@ func pod(ts *testscript.TestScript, neg bool, args []string) {
 	var settings struct {
 		Attach   chain.Attach
 		Counters *bool
-		Programs []chain.Program
+		Programs []config.Program
 	}
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &settings))
 	if settings.Counters != nil {

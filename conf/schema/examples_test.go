@@ -18,7 +18,7 @@ import (
 // files returns the files of patterns, at least one of each.
 func files(t *testing.T, patterns ...string) []string {
 	t.Helper()
-	testenv.OfNoKernel(t) // and the lab has not got them
+	testenv.KernelIndependent(t) // and the lab has not got them
 	var all []string
 	for _, pattern := range patterns {
 		found, err := filepath.Glob(pattern)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/schematest"
 )
@@ -14,7 +13,7 @@ import (
 func TestNetconfFields(t *testing.T) {
 	s := schematest.Open(t, "netconf")
 	s.Reads(t, config.Conf{})
-	type policy catalog.Policy // without the methods, which make it opaque
+	type policy config.Policy // without the methods, which make it opaque
 	s.Property("annotations").Reads(t, policy{})
 }
 

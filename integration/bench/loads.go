@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -72,7 +73,7 @@ type hand struct {
 	wish node.Load
 }
 
-func (h hand) load(ctx context.Context, p chain.Program) (node.ChainMember, error) {
+func (h hand) load(ctx context.Context, p config.Program) (node.ChainMember, error) {
 	l := h.wish
 	if l.Program = p; p.Object == "" {
 		l.Entry = p.Name

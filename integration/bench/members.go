@@ -13,7 +13,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/xdp-chain/xdp-chain/bpf"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/linked"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
@@ -45,10 +45,10 @@ func installObjects() error {
 }
 
 // programs are n members as a network configuration lists them.
-func programs(n int) []chain.Program {
-	list := make([]chain.Program, n)
+func programs(n int) []config.Program {
+	list := make([]config.Program, n)
 	for i := range list {
-		list[i] = chain.Program{Name: memberName(i), Object: objectPath, Function: member}
+		list[i] = config.Program{Name: memberName(i), Object: objectPath, Function: member}
 	}
 	return list
 }
@@ -84,8 +84,8 @@ func members(function string, n int) ([]dispatcher.Member, error) {
 		if err != nil {
 			return nil, err
 		}
-		settled := chain.Program{Name: memberName(i)}
-		list[i] = dispatcher.Member{Member: settled.Settle(p.Function), Spec: p.Spec}
+		settled := config.Program{Name: memberName(i)}
+		list[i] = dispatcher.Member{Member: settled.WithDefaults(p.Function), Spec: p.Spec}
 	}
 	return list, nil
 }

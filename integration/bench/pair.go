@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/record"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 // annotation names three members, as a pod does that has something to set.
@@ -26,9 +26,9 @@ const annotation = `
 `
 
 // configured are the same three as a conflist names them.
-func configured() []chain.Program {
+func configured() []config.Program {
 	last := 130
-	return []chain.Program{
+	return []config.Program{
 		{Name: "ratelimit", Globals: map[string]json.RawMessage{"pps": []byte("5000"), "burst": []byte("100")}},
 		{Name: "flow-stats"},
 		{Name: "count", Priority: &last},

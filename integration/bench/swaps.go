@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -73,8 +74,8 @@ func measureSwapsBy(ctx context.Context, s *section, z sizes, attach chain.Attac
 
 // dropping is a chain that ends with a member that drops everything and stays in
 // the chain, behind so many that come and go.
-func dropping(before int) []chain.Program {
+func dropping(before int) []config.Program {
 	list := programs(before)
 	last := chain.DefaultPriority + 1
-	return append(list, chain.Program{Name: "drop", Priority: &last})
+	return append(list, config.Program{Name: "drop", Priority: &last})
 }

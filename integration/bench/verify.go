@@ -11,13 +11,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 // droppingAt is the chain of ten of the i-th pod, of which another member drops
 // everything than in its neighbours' chains; in every eleventh none does.
-func droppingAt(i int) []chain.Program {
+func droppingAt(i int) []config.Program {
 	list := programs(10)
 	if at := i % (len(list) + 1); at < len(list) {
 		list[at].Object, list[at].Function = dropPath, "drop"

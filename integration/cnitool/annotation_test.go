@@ -54,7 +54,7 @@ func annotated(text string, policy fields, more fields) fields {
 // conflist and those of the annotation by their priorities, and a pod beside it without
 // the annotation is as before.
 func TestAnnotationThroughRuntimes(t *testing.T) {
-	testenv.TakesTurns(t, 0)
+	testenv.ShardByKernel(t, 0)
 	const port = 7777
 	catalog := catalogOf(t, map[string]string{"10-closer.yaml": fmt.Sprintf(`
 name: closer
@@ -154,7 +154,7 @@ func TestAnnotationRefusedThroughLibcni(t *testing.T) {
 
 // All that an annotation can say, and the chain that comes of it.
 func TestAnnotationForms(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	catalog := catalogOf(t, map[string]string{
 		"drop.yaml":  "name: drop\npriority: 140\nproceedOn: [drop]\n",
 		"pass.json":  `{"name": "pass", "priority": 120}`, // not *.yaml: not looked at

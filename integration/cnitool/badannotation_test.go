@@ -40,7 +40,7 @@ func explosion() string {
 }
 
 func TestBadAnnotation(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	testenv.NoLeaks(t)
 	catalog := catalogOf(t, map[string]string{
 		"closed.yaml": "name: closed\nobject: " + object(t, "two.o") + "\nfunction: second\nproceedOn: [drop]\npriority: 10\n",
@@ -156,7 +156,7 @@ func TestBadRuntimeConfig(t *testing.T) {
 }
 
 func TestBadPolicy(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	policy := func(policy any) fields { return fields{"annotations": policy} }
 	for _, tt := range []refusal{
 		with("annotations' type", policy(true), 7, "annotations", "object"),
@@ -217,7 +217,7 @@ func TestAnnotationBeforeConflist(t *testing.T) {
 
 // DEL needs nothing but the attachment's names, and GC the list of those that are valid.
 func TestDelWhateverTheAnnotation(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	good := annotated("[{name: count, priority: 100}]", allowing("count"), nil)
 	for name, more := range map[string]fields{
 		"refused by now":        annotated("drop", allowing(), nil),

@@ -53,7 +53,7 @@ func raw(name, content string, code uint, words ...string) refusal {
 }
 
 func TestBadConfiguration(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	tests := []refusal{
 		raw("nothing", "", 6),
 		raw("not JSON", `{"cniVersion": "1.0.0", "name": "podnet", "type": "xdp-chain"`, 6),

@@ -71,7 +71,7 @@ func TestBadObject(t *testing.T) {
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			testenv.TakesTurns(t, i)
+			testenv.ShardByKernel(t, i)
 			testenv.NoLeaks(t)
 			tt.run(t, plugintest.WiredPod(t, 0))
 		})

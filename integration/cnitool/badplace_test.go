@@ -190,7 +190,7 @@ func TestBadPlace(t *testing.T) {
 
 // Another process holds the chain and does not let go.
 func TestLockedChain(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	testenv.NoLeaks(t)
 	p := plugintest.WiredPod(t, 0)
 	conf := p.Chained(nil, fields{"name": "pass"})

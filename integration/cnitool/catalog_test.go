@@ -96,7 +96,7 @@ func (r refusal) with(program fields) refusal {
 
 // A file that is at fault is in the way of those pods that need it, and of STATUS.
 func TestBrokenCatalog(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	two := object(t, "two.o")
 	good := "name: mine\nobject: " + two + "\nfunction: first\npriority: 120\n"
 	text := func(content string) func(string) error {

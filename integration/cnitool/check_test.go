@@ -65,7 +65,7 @@ func TestCheckFindsEachDifference(t *testing.T) {
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			testenv.TakesTurns(t, i)
+			testenv.ShardByKernel(t, i)
 			testenv.NoLeaks(t)
 			p := plugintest.WiredPod(t, 0)
 			conf := p.Chained(fields{"attach": tt.attach}, fields{"name": "count"})

@@ -18,7 +18,7 @@ import (
 // Two hundred pods one after another, each namespace gone before its DEL, so that
 // the kernel gives the next one the inode and the interface index of the last.
 func TestTwoHundredPodsInARow(t *testing.T) {
-	testenv.TakesTurns(t, 0)
+	testenv.ShardByKernel(t, 0)
 	testenv.NoLeaks(t)
 	pods := orShort(200, 3)
 	r := newLibcni(t, pluginList(t, "ptp", "1.1.0", families[0], ours(nil, fields{"name": "count"}, closing(60), fields{"name": "pass", "side": "host"})))
@@ -59,7 +59,7 @@ func inode(t *testing.T, path string) uint64 {
 
 // Eight pods at once, made and removed by eight processes each.
 func TestEightPodsAtOnce(t *testing.T) {
-	testenv.TakesTurns(t, 2)
+	testenv.ShardByKernel(t, 2)
 	for _, first := range firstPlugins() {
 		t.Run(first, func(t *testing.T) {
 			testenv.NoLeaks(t)
@@ -101,7 +101,7 @@ func TestEightPodsAtOnce(t *testing.T) {
 // Eight ADDs of one pod at once, as an impatient runtime may send them, make one
 // chain; eight DELs take it away.
 func TestOnePodEightTimesAtOnce(t *testing.T) {
-	testenv.TakesTurns(t, 1)
+	testenv.ShardByKernel(t, 1)
 	testenv.NoLeaks(t)
 	p := plugintest.WiredPod(t, 0)
 	conf := p.Chained(nil, fields{"name": "count"}, closing(60))

@@ -104,7 +104,7 @@ func TestDel(t *testing.T) {
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			testenv.TakesTurns(t, i)
+			testenv.ShardByKernel(t, i)
 			testenv.NoLeaks(t)
 			p := plugintest.WiredPod(t, 0)
 			conf := p.Chained(nil, fields{"name": "count"}, closing(60), fields{"name": "pass", "side": "host"})
@@ -169,7 +169,7 @@ func TestDelAfterEarlierPluginFailed(t *testing.T) {
 // libcni keeps the result of ADD and hands it to DEL, with whatever the
 // configuration has become.
 func TestDelFromCacheWithChangedConfiguration(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	for name, changed := range map[string]fields{
 		"other chain":  ours(nil, fields{"name": "drop"}),
 		"object gone":  ours(nil, fields{"name": "gone", "object": "/nowhere/gone.o"}),

@@ -22,7 +22,7 @@ import (
 // xdpctl flows shows of the two sides: these flows and none else between the two, with
 // as many packets as were sent.
 func TestFlows(t *testing.T) {
-	testenv.TakesTurns(t, 1)
+	testenv.ShardByKernel(t, 1)
 	testenv.NoLeaks(t)
 	const echoes, tcpPort = 3, 8443
 	list := pluginList(t, "bridge", "1.1.0", families[0], ours(nil, fields{"name": "flow-stats"}, fields{"name": "flow-stats", "side": "host"}))

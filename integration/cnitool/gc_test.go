@@ -19,7 +19,7 @@ import (
 // did. And a pod of another network. Which are left depends on what the runtime
 // says of valid attachments.
 func TestGC(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	valid := func(pods ...*plugintest.Pod) []fields {
 		attachments := []fields{}
 		for _, p := range pods {
@@ -107,7 +107,7 @@ func TestGCRefusesUnreadableList(t *testing.T) {
 
 // libcni deletes what its cache holds and is not valid, then sends GC.
 func TestGCByLibcni(t *testing.T) {
-	testenv.TakesTurns(t, 0)
+	testenv.ShardByKernel(t, 0)
 	testenv.NoLeaks(t)
 	r := newLibcni(t, pluginList(t, "ptp", "1.1.0", families[0], ours(nil, fields{"name": "count"})))
 	stays, goes := start(t, r), start(t, r)

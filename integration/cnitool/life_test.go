@@ -29,7 +29,7 @@ func TestLife(t *testing.T) {
 					}
 					life := lives / 5
 					t.Run(fmt.Sprintf("%s/%s/%s/%s", r.name, first, cniVersion, f.name), func(t *testing.T) {
-						testenv.TakesTurns(t, life)
+						testenv.ShardByKernel(t, life)
 						testenv.NoLeaks(t)
 						list := pluginList(t, first, cniVersion, f, ours(nil, fields{"name": "count", "priority": 1}, closing(10)))
 						live(t, r.make(t, list), f)

@@ -37,7 +37,7 @@ func TestSides(t *testing.T) {
 	for _, first := range firstPlugins() {
 		for i, tt := range tests {
 			t.Run(first+"/"+tt.name, func(t *testing.T) {
-				testenv.TakesTurns(t, i)
+				testenv.ShardByKernel(t, i)
 				testenv.NoLeaks(t)
 				f := families[0]
 				programs := tt.programs
@@ -98,7 +98,7 @@ func TestNamespaces(t *testing.T) {
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			testenv.TakesTurns(t, i)
+			testenv.ShardByKernel(t, i)
 			testenv.NoLeaks(t)
 			p := plugintest.WiredPod(t, 0)
 			p.Args = "IgnoreUnknown=1;K8S_POD_NAME=web;" + tt.args

@@ -22,8 +22,8 @@ type fields = plugintest.Fields
 // the last of its kernels alone.
 func eachDispatcher(t *testing.T, test func(t *testing.T, dispatcher string)) {
 	t.Helper()
-	_, kernels := testenv.Turn(t)
-	testenv.TakesTurns(t, kernels-1)
+	_, kernels := testenv.Shard(t)
+	testenv.ShardByKernel(t, kernels-1)
 	for _, dispatcher := range []string{"linked", "libxdp"} {
 		if dispatcher == "linked" && testing.Short() {
 			continue

@@ -27,7 +27,7 @@ func TestAutoJoinsTheLoader(t *testing.T) {
 			{[]string{"b", "f", "c"}, "abefc", []string{"attachment a", "libxdp mark_b", "attachment e", "libxdp mark_f", "libxdp mark_c"}},
 		} {
 			t.Run(fmt.Sprintf("%s/%d", tree.name, len(tt.theirs)), func(t *testing.T) {
-				testenv.TakesTurns(t, 2*i+j)
+				testenv.ShardByKernel(t, 2*i+j)
 				p := wired(t, 0)
 				x := tree.tools(t, p)
 				for i, letter := range tt.theirs {
@@ -82,7 +82,7 @@ func functions(letters []string) []string {
 
 // In and out while xdp-loader goes on with its own members.
 func TestInTurn(t *testing.T) {
-	testenv.TakesTurns(t, 0)
+	testenv.ShardByKernel(t, 0)
 	p := wired(t, 0)
 	podTools(p).load(t, "b", 20)
 	conf := p.Chained(nil, marking(t, "a", 10), marking(t, "e", 25))

@@ -95,7 +95,7 @@ func TestLoaderChangesOurChain(t *testing.T) {
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			testenv.TakesTurns(t, i)
+			testenv.ShardByKernel(t, i)
 			p := wired(t, 0)
 			conf := twoOfOurs(t, p)
 			p.Must(t, "ADD", conf)
@@ -133,7 +133,7 @@ func TestAddMends(t *testing.T) {
 		{"everything", func(t *testing.T, x tools) { x.unloadAll(t); x.load(t, "b", 20) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			testenv.TakesTurns(t, i)
+			testenv.ShardByKernel(t, i)
 			p := wired(t, 0)
 			conf := twoOfOurs(t, p)
 			p.Must(t, "ADD", conf)

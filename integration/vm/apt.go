@@ -86,7 +86,7 @@ func (a *apt) unpack(ctx context.Context, into string) error {
 	return nil
 }
 
-// errNotDebian is behind the errors of a machine whose apt leads to no Debian archive.
+// errNotDebian is wrapped by the errors of a machine whose apt leads to no Debian archive.
 var errNotDebian = errors.New("the lab's kernels come from Debian's archive, which this machine does not use")
 
 // unpacked returns the folder in the cache with the packages that choose downloads

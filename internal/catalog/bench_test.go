@@ -14,7 +14,7 @@ func BenchmarkPrograms(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if _, err := p.Programs(annotation, always, c); err != nil {
+				if _, err := c.Programs(p, annotation, always); err != nil {
 					b.Fatal(err)
 				}
 			}

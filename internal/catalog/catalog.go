@@ -14,9 +14,6 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/trusted"
 )
 
-// DefaultDir is the folder of catalog files where a configuration names no other.
-const DefaultDir = "/etc/xdp-chain/programs.d"
-
 const (
 	// suffix ends the names of the files that are looked at.
 	suffix = ".yaml"

@@ -45,7 +45,7 @@
 // A program that a pod asks for has Name, Priority, Globals and Band, and nothing else
 // that its author could have chosen; its name is none of the network's programs, on
 // either side. A global is written into the program as the [Setting] writes it that
-// has judged it. Anything else is refused, as [chain.ErrPolicy].
+// has judged it. Anything else is refused, as [config.ErrPolicy].
 //
 // Only [Open] reads files, and nothing here talks to the kernel.
 //
@@ -54,7 +54,7 @@
 // The priorities are meant for each other: count stands before acl, so that it
 // counts what arrives rather than what acl lets through.
 //
-// A priority may yet come from the object, so [chain.Program.Band] has to be checked
+// A priority may yet come from the object, so [config.Program.Band] has to be checked
 // once that is known. Only then it is known, too, whether a setting fits its variable
 // ([Setting.Extremes]).
 //

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"path/filepath"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/strict"
 	"github.com/xdp-chain/xdp-chain/internal/trusted"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -90,7 +91,7 @@ func decode(text []byte, path string) (Entry, error) {
 		return Entry{}, strict.Faults{{Line: 1, Text: "the file is empty; an entry has at least a name"}}
 	}
 	var d document
-	if err := strict.JSON(raw, &d, strict.Options{Document: "the entry", Refused: refused}); err != nil {
+	if err := strict.JSON(raw, &d, strict.Options{Document: "the entry", Refused: refused, Lists: config.Lists}); err != nil {
 		return Entry{}, lines.Locate(err)
 	}
 	if err := d.faults().Err(); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/strict"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -30,12 +31,12 @@ func FuzzPrograms(f *testing.F) {
 	}
 	c := shelf(f)
 	f.Fuzz(func(t *testing.T, annotation, document string) {
-		p := new(Policy)
+		p := new(config.Policy)
 		if json.Unmarshal([]byte(document), p) != nil {
 			return
 		}
 		own := slices.Clone(always)
-		programs, err := p.Programs(annotation, own, c)
+		programs, err := c.Programs(p, annotation, own)
 		if diff := cmp.Diff(always, own); diff != "" {
 			t.Fatalf("the network's programs changed:\n%s", diff)
 		}
@@ -59,7 +60,7 @@ func FuzzPrograms(f *testing.F) {
 
 func checkRefusal(t *testing.T, err error) {
 	t.Helper()
-	if !errors.Is(err, chain.ErrPolicy) && !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrBroken) {
+	if !errors.Is(err, config.ErrPolicy) && !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrBroken) {
 		t.Fatalf("error %#v", err)
 	}
 	if text := err.Error(); len(text) > 64<<10 || !utf8.ValidString(text) || !strings.Contains(text, Annotation) {
@@ -68,16 +69,16 @@ func checkRefusal(t *testing.T, err error) {
 }
 
 // checkGuest checks what a policy guarantees about each program of an annotation.
-func checkGuest(t *testing.T, p *Policy, c *Catalog, program *chain.Program) {
+func checkGuest(t *testing.T, p *config.Policy, c *Catalog, program *config.Program) {
 	t.Helper()
 	if !slices.Contains(p.Allow, program.Name) {
 		t.Errorf("program %q is not allowed", program.Name)
 	}
-	if slices.ContainsFunc(always, func(own chain.Program) bool { return own.Name == program.Name }) {
+	if slices.ContainsFunc(always, func(own config.Program) bool { return own.Name == program.Name }) {
 		t.Errorf("program %q is the network's", program.Name)
 	}
 	// Name, Priority, Globals and Band are all that it has.
-	bare := chain.Program{Name: program.Name, Priority: program.Priority, Globals: program.Globals, Band: &p.Priorities}
+	bare := config.Program{Name: program.Name, Priority: program.Priority, Globals: program.Globals, Band: &p.Priorities}
 	if diff := cmp.Diff(bare, *program); diff != "" {
 		t.Errorf("program %q has more than a pod can give:\n%s", program.Name, diff)
 	}
@@ -88,7 +89,7 @@ func checkGuest(t *testing.T, p *Policy, c *Catalog, program *chain.Program) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	member := program.Settle("", chain.RunConfig{Priority: e.Priority, ProceedOn: e.ProceedOn})
+	member := program.WithDefaults("", chain.RunConfig{Priority: e.Priority, ProceedOn: e.ProceedOn})
 	if e.Priority != nil && (member.Priority < p.Priorities.Min || member.Priority > p.Priorities.Max) {
 		t.Errorf("the member's priority %d is not in the band", member.Priority)
 	}
@@ -133,7 +134,7 @@ func FuzzEntry(f *testing.F) {
 		if e.File != "/x.yaml" || e.Origin == "" || (e.Object == "") == (e.Content == nil) {
 			t.Errorf("an entry of %s, object %q, %d bytes", e.Origin, e.Object, len(e.Content))
 		}
-		p := chain.Program{Name: e.Name, Object: e.Object, Priority: e.Priority, ProceedOn: e.ProceedOn}
+		p := config.Program{Name: e.Name, Object: e.Object, Priority: e.Priority, ProceedOn: e.ProceedOn}
 		if err := p.Check(); err != nil {
 			t.Errorf("accepted: %v", err)
 		}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -16,7 +17,7 @@ import (
 // keys, and a rule that silently does not hold is worse than none: that is an error
 // that names the gap and satisfies errors.Is(err, [chain.ErrInvalid]). Keys that
 // are no numbers are not judged here: they do not fit the map's type.
-func (e Entry) CheckMaps(settings map[string]chain.MapSettings) error {
+func (e Entry) CheckMaps(settings map[string]config.MapSettings) error {
 	for _, name := range e.Lists {
 		entries := settings[name].Entries
 		keys := make(map[uint64]bool, len(entries))

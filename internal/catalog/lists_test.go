@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -32,11 +33,11 @@ func TestCheckMaps(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var entries []chain.MapEntry
+			var entries []config.MapEntry
 			for _, key := range tt.keys {
-				entries = append(entries, chain.MapEntry{Key: json.RawMessage(key)})
+				entries = append(entries, config.MapEntry{Key: json.RawMessage(key)})
 			}
-			err := acl.CheckMaps(map[string]chain.MapSettings{"rules": {Entries: entries}, "others": {Entries: []chain.MapEntry{{Key: json.RawMessage("9")}}}})
+			err := acl.CheckMaps(map[string]config.MapSettings{"rules": {Entries: entries}, "others": {Entries: []config.MapEntry{{Key: json.RawMessage("9")}}}})
 			if tt.want == "" {
 				if err != nil {
 					t.Error(err)

@@ -11,13 +11,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/strict"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
-func policy(t testing.TB, document string) *Policy {
+func policy(t testing.TB, document string) *config.Policy {
 	t.Helper()
-	p := new(Policy)
+	p := new(config.Policy)
 	if err := json.Unmarshal([]byte(document), p); err != nil {
 		t.Fatal(err)
 	}
@@ -25,12 +26,12 @@ func policy(t testing.TB, document string) *Policy {
 }
 
 func TestPolicyDefaults(t *testing.T) {
-	for document, want := range map[string]Policy{
-		`{}`: {Priorities: chain.Band{Min: 100, Max: 199}, Max: 4},
-		`{"allow": null, "priorities": null, "max": null}`:                      {Priorities: chain.Band{Min: 100, Max: 199}, Max: 4},
-		`{"allow": ["a", "b"], "priorities": {"min": 150}}`:                     {Allow: []string{"a", "b"}, Priorities: chain.Band{Min: 150, Max: 199}, Max: 4},
-		`{"allow": [], "priorities": {"min": 0, "max": 2147483647}, "max": 64}`: {Allow: []string{}, Priorities: chain.Band{Min: 0, Max: chain.MaxPriority}, Max: 64},
-		`{"priorities": {"max": 100}, "max": 0}`:                                {Priorities: chain.Band{Min: 100, Max: 100}},
+	for document, want := range map[string]config.Policy{
+		`{}`: {Priorities: config.Band{Min: 100, Max: 199}, Max: 4},
+		`{"allow": null, "priorities": null, "max": null}`:                      {Priorities: config.Band{Min: 100, Max: 199}, Max: 4},
+		`{"allow": ["a", "b"], "priorities": {"min": 150}}`:                     {Allow: []string{"a", "b"}, Priorities: config.Band{Min: 150, Max: 199}, Max: 4},
+		`{"allow": [], "priorities": {"min": 0, "max": 2147483647}, "max": 64}`: {Allow: []string{}, Priorities: config.Band{Min: 0, Max: chain.MaxPriority}, Max: 64},
+		`{"priorities": {"max": 100}, "max": 0}`:                                {Priorities: config.Band{Min: 100, Max: 100}},
 	} {
 		if diff := cmp.Diff(&want, policy(t, document)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", document, diff)
@@ -58,7 +59,7 @@ func TestPolicyAtFault(t *testing.T) {
 		`{"max": 1.5}`:                        "max: want a whole number, got 1.5",
 		`{"max": 65, "allow": ["A"]}`:         "allow[0]: invalid value: name \"A\"; use lower-case letters, digits and inner hyphens\nmax: 65",
 	} {
-		err := json.Unmarshal([]byte(document), new(Policy))
+		err := json.Unmarshal([]byte(document), new(config.Policy))
 		faults, ok := errors.AsType[strict.Faults](err)
 		if !ok || !strings.HasPrefix(faults.Error(), want) {
 			t.Errorf("%s: %v, want %q", document, err, want)
@@ -69,7 +70,7 @@ func TestPolicyAtFault(t *testing.T) {
 // In a network's configuration the faults have the paths of theirs.
 func TestPolicyAtFaultInAConfiguration(t *testing.T) {
 	var conf struct {
-		Annotations *Policy `json:"annotations"`
+		Annotations *config.Policy `json:"annotations"`
 	}
 	for document, want := range map[string]string{
 		`{"annotations": null}`: "",
@@ -104,13 +105,13 @@ func shelf(t testing.TB) *Catalog {
 }
 
 // always is a network's own programs, on both sides.
-var always = []chain.Program{{Name: "acl"}, {Name: "mine", Object: "/opt/mine.o", Side: new(chain.HostSide)}}
+var always = []config.Program{{Name: "acl"}, {Name: "mine", Object: "/opt/mine.o", Side: new(config.HostSide)}}
 
 func TestPrograms(t *testing.T) {
-	band := &chain.Band{Min: 100, Max: 199}
-	rate := chain.Program{Name: "rate", Band: band}
-	log := chain.Program{Name: "log", Band: band}
-	with := func(p chain.Program, priority int, globals string) chain.Program {
+	band := &config.Band{Min: 100, Max: 199}
+	rate := config.Program{Name: "rate", Band: band}
+	log := config.Program{Name: "log", Band: band}
+	with := func(p config.Program, priority int, globals string) config.Program {
 		if priority > 0 {
 			p.Priority = &priority
 		}
@@ -123,34 +124,34 @@ func TestPrograms(t *testing.T) {
 	}
 	tests := []struct {
 		annotation string
-		want       []chain.Program
+		want       []config.Program
 	}{
 		{"", nil},
 		{" \n\t", nil},
 		{`""`, nil},
 		{`" "`, nil},
 		{"[]", nil},
-		{"rate", []chain.Program{rate}},
-		{" rate,log ", []chain.Program{rate, log}},
-		{"log,\n  rate\n", []chain.Program{log, rate}},
-		{`"rate, log"`, []chain.Program{rate, log}},
-		{"[rate, log]", []chain.Program{rate, log}},
-		{"- rate\n- name: log\n", []chain.Program{rate, log}},
-		{`["rate", {"name": "log"}]`, []chain.Program{rate, log}},
-		{"[{name: rate, priority: 120, globals: {pps: 5000}}]", []chain.Program{with(rate, 120, `{"pps": 5000}`)}},
+		{"rate", []config.Program{rate}},
+		{" rate,log ", []config.Program{rate, log}},
+		{"log,\n  rate\n", []config.Program{log, rate}},
+		{`"rate, log"`, []config.Program{rate, log}},
+		{"[rate, log]", []config.Program{rate, log}},
+		{"- rate\n- name: log\n", []config.Program{rate, log}},
+		{`["rate", {"name": "log"}]`, []config.Program{rate, log}},
+		{"[{name: rate, priority: 120, globals: {pps: 5000}}]", []config.Program{with(rate, 120, `{"pps": 5000}`)}},
 		{
 			`[{"name": "rate", "priority": 100, "globals": {"pps": "0x10", "wide": 18446744073709551615, "level": "high"}}]`,
-			[]chain.Program{with(rate, 100, `{"pps": 16, "wide": "18446744073709551615", "level": "high"}`)},
+			[]config.Program{with(rate, 100, `{"pps": 16, "wide": "18446744073709551615", "level": "high"}`)},
 		},
-		{"[{name: rate, priority: null, globals: null}]", []chain.Program{rate}},
-		{"[{name: rate, globals: {}}]", []chain.Program{rate}},
-		{"[{name: early, priority: 199}]", []chain.Program{with(chain.Program{Name: "early", Band: band}, 199, "")}},
-		{"[rate, log, plain]", []chain.Program{rate, log, {Name: "plain", Band: band}}},
-		{"# as agreed\n- rate # all of it\n", []chain.Program{rate}},
+		{"[{name: rate, priority: null, globals: null}]", []config.Program{rate}},
+		{"[{name: rate, globals: {}}]", []config.Program{rate}},
+		{"[{name: early, priority: 199}]", []config.Program{with(config.Program{Name: "early", Band: band}, 199, "")}},
+		{"[rate, log, plain]", []config.Program{rate, log, {Name: "plain", Band: band}}},
+		{"# as agreed\n- rate # all of it\n", []config.Program{rate}},
 	}
 	c, p := shelf(t), policy(t, rules)
 	for _, tt := range tests {
-		got, err := p.Programs(tt.annotation, always, c)
+		got, err := c.Programs(p, tt.annotation, always)
 		if len(got) == 0 {
 			got = nil
 		}
@@ -158,7 +159,7 @@ func TestPrograms(t *testing.T) {
 			t.Errorf("%q: %v (-want +got):\n%s", tt.annotation, err, diff)
 		}
 	}
-	if got, err := (*Policy)(nil).Programs("no [ YAML", always, c); got != nil || err != nil {
+	if got, err := c.Programs(nil, "no [ YAML", always); got != nil || err != nil {
 		t.Errorf("without a policy: %v, %v", got, err)
 	}
 }
@@ -256,8 +257,8 @@ func TestProgramsRefused(t *testing.T) {
 	c, p := shelf(t), policy(t, rules)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := p.Programs(tt.annotation, always, c)
-			if !errors.Is(err, chain.ErrPolicy) || !strings.HasPrefix(err.Error(), prefix+tt.want) || got != nil {
+			got, err := c.Programs(p, tt.annotation, always)
+			if !errors.Is(err, config.ErrPolicy) || !strings.HasPrefix(err.Error(), prefix+tt.want) || got != nil {
 				t.Fatalf("%v, %v\nwant %q", got, err, prefix+tt.want)
 			}
 			for _, r := range err.Error() {
@@ -282,12 +283,12 @@ func TestProgramsThatTheCatalogLacks(t *testing.T) {
 		"rate, broken":     {ErrBroken, `annotation xdp-chain.io/programs: program "broken": the catalog is broken: `},
 		"[{name: absent}]": {ErrUnknown, `annotation xdp-chain.io/programs: no such program in the catalog: "absent"`},
 	} {
-		got, err := p.Programs(annotation, nil, c)
-		if !errors.Is(err, want.err) || errors.Is(err, chain.ErrPolicy) || !strings.HasPrefix(err.Error(), want.text) || got != nil {
+		got, err := c.Programs(p, annotation, nil)
+		if !errors.Is(err, want.err) || errors.Is(err, config.ErrPolicy) || !strings.HasPrefix(err.Error(), want.text) || got != nil {
 			t.Errorf("%q: %v, %v; want %q", annotation, got, err, want.text)
 		}
 	}
-	if _, err := p.Programs("broken", nil, c); !strings.Contains(err.Error(), `broken.yaml:3: priority: want a whole number, got "high"`) {
+	if _, err := c.Programs(p, "broken", nil); !strings.Contains(err.Error(), `broken.yaml:3: priority: want a whole number, got "high"`) {
 		t.Errorf("the message lacks the file's fault: %v", err)
 	}
 }
@@ -298,22 +299,22 @@ func TestProgramsNeverRename(t *testing.T) {
 	p := policy(t, `{"allow": ["acl", "mine"], "max": 64, "priorities": {"min": 0}}`)
 	for _, name := range []string{"acl", "mine"} {
 		for _, annotation := range []string{name, " " + name, "x, " + name, "[" + name + "]", `["` + name + `"]`, fmt.Sprintf(`[{"name": %q, "priority": 0}]`, name), "- name: " + name + "\n"} {
-			if got, err := p.Programs(annotation, always, nil); !errors.Is(err, chain.ErrPolicy) {
+			if got, err := (*Catalog)(nil).Programs(p, annotation, always); !errors.Is(err, config.ErrPolicy) {
 				t.Errorf("%q: %v, %v", annotation, got, err)
 			}
 		}
 	}
-	if diff := cmp.Diff([]chain.Program{{Name: "acl"}, {Name: "mine", Object: "/opt/mine.o", Side: new(chain.HostSide)}}, always); diff != "" {
+	if diff := cmp.Diff([]config.Program{{Name: "acl"}, {Name: "mine", Object: "/opt/mine.o", Side: new(config.HostSide)}}, always); diff != "" {
 		t.Errorf("the network's programs changed:\n%s", diff)
 	}
 }
 
 // A policy that was not read from a configuration allows nothing.
 func TestZeroPolicyAllowsNothing(t *testing.T) {
-	if got, err := new(Policy).Programs("acl", nil, nil); !errors.Is(err, chain.ErrPolicy) {
+	if got, err := (*Catalog)(nil).Programs(new(config.Policy), "acl", nil); !errors.Is(err, config.ErrPolicy) {
 		t.Errorf("%v, %v", got, err)
 	}
-	if got, err := new(Policy).Programs("", nil, nil); err != nil || len(got) != 0 {
+	if got, err := (*Catalog)(nil).Programs(new(config.Policy), "", nil); err != nil || len(got) != 0 {
 		t.Errorf("an empty annotation: %v, %v", got, err)
 	}
 }

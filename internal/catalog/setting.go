@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xdp-chain/xdp-chain/internal/jsonint"
 	"github.com/xdp-chain/xdp-chain/internal/strict"
-	"github.com/xdp-chain/xdp-chain/internal/whole"
 )
 
 // Setting says what a pod may set a variable to: a whole number between two bounds,
@@ -60,7 +60,7 @@ func readBounds(lowest, highest json.RawMessage) (*big.Int, *big.Int, strict.Fau
 			faults = append(faults, strict.Faultf("", "it has no %s; give both bounds", path))
 			return nil
 		}
-		n, ok := whole.Parse(value)
+		n, ok := jsonint.Parse(value)
 		if !ok {
 			faults = append(faults, strict.Faultf(path, "want a whole number, got %s", strict.Shown(value)))
 		}
@@ -97,11 +97,11 @@ func (s Setting) Accept(value json.RawMessage) (json.RawMessage, bool) {
 		}
 		return s.Values[i], true
 	}
-	n, ok := whole.Parse(value)
+	n, ok := jsonint.Parse(value)
 	if !ok || n.Cmp(s.Min) < 0 || n.Cmp(s.Max) > 0 {
 		return nil, false
 	}
-	return whole.JSON(n), true
+	return jsonint.JSON(n), true
 }
 
 // same reports whether two JSON values are the same string, boolean or number; 1 is
@@ -121,7 +121,7 @@ func (s Setting) Extremes() []json.RawMessage {
 	if s.Min == nil || s.Max == nil {
 		return s.Values
 	}
-	return []json.RawMessage{whole.JSON(s.Min), whole.JSON(s.Max)}
+	return []json.RawMessage{jsonint.JSON(s.Min), jsonint.JSON(s.Max)}
 }
 
 // String says what the setting lets through: "1 to 9", or "\"a\" or \"b\"".

@@ -7,31 +7,33 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/strict"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
+
+// DefaultCatalogDir is the folder of catalog files where a configuration names no other.
+const DefaultCatalogDir = "/etc/xdp-chain/programs.d"
 
 // Conf is the plugin's entry in a network configuration list. A field that is null
 // counts as absent.
 type Conf struct {
 	CNI
 
-	Side          chain.Side          `json:"side"`
+	Side          Side                `json:"side"`
 	Mode          chain.Mode          `json:"mode"`
 	Dispatcher    chain.Dispatcher    `json:"dispatcher"`
 	LibxdpVersion chain.LibxdpVersion `json:"libxdpVersion"`
 	Attach        chain.Attach        `json:"attach"`
 	Counters      bool                `json:"counters"`
-	PeerNapi      chain.PeerNapi      `json:"peerNapi"`
-	Programs      []chain.Program     `json:"programs"`
+	PeerNapi      PeerNapi            `json:"peerNapi"`
+	Programs      []Program           `json:"programs"`
 	// CatalogDir is the absolute path of the folder with the catalog's files.
 	CatalogDir string `json:"catalogDir"`
 	// Annotations is what the annotations of pods may ask for; nil: they are ignored.
-	Annotations *catalog.Policy `json:"annotations"`
-	Namespaces  Namespaces      `json:"namespaces"`
-	LogFile     string          `json:"logFile"`
-	LogLevel    Level           `json:"logLevel"`
+	Annotations *Policy    `json:"annotations"`
+	Namespaces  Namespaces `json:"namespaces"`
+	LogFile     string     `json:"logFile"`
+	LogLevel    Level      `json:"logLevel"`
 }
 
 // CNI are the fields that the CNI specification and its runtimes put into
@@ -58,6 +60,16 @@ type CNI struct {
 // runtimes add (CNI 1.1.0, section 1, "Plugin configuration objects").
 const reservedPrefix = "cni.dev/"
 
+// ErrNotJSON is wrapped by the error about a configuration that is no JSON document.
+var ErrNotJSON = errors.New("the network configuration is not JSON")
+
+// invalid is what is wrong with a configuration, a sentence a line, each beginning
+// with the path of the field that it is about.
+type invalid struct{ strict.Faults }
+
+// Unwrap makes it satisfy errors.Is(err, [chain.ErrInvalid]).
+func (e invalid) Unwrap() error { return chain.ErrInvalid }
+
 // refused are the fields of the documented configuration that this version does
 // not have. They are refused rather than ignored: a chain without what they ask
 // for is not the chain that was asked for.
@@ -70,8 +82,8 @@ var refused = map[string]string{
 // range or name are one that satisfies errors.Is(err, [chain.ErrInvalid]): each of them is a
 // line of its message, which begins with the field's path, such as programs[1].priority.
 func Parse(document []byte) (*Conf, error) {
-	c := &Conf{Counters: true, CatalogDir: catalog.DefaultDir}
-	err := strict.JSON(document, c, strict.Options{Document: "the network configuration", Foreign: reservedPrefix, Refused: refused})
+	c := &Conf{Counters: true, CatalogDir: DefaultCatalogDir}
+	err := strict.JSON(document, c, strict.Options{Document: "the network configuration", Foreign: reservedPrefix, Refused: refused, Lists: Lists})
 	var faults strict.Faults
 	switch syntax := (*strict.SyntaxError)(nil); {
 	case errors.As(err, &syntax):

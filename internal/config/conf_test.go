@@ -5,7 +5,6 @@ package config
 import (
 	"encoding/json"
 	"errors"
-	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -13,8 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/xdp-chain/xdp-chain/internal/catalog"
-	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -41,33 +38,36 @@ func TestConfFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := node.Attachment{
-		Network:  "podnet",
-		PeerNapi: chain.PeerNapiOff,
+	if c.Name != "podnet" {
+		t.Errorf("name is %q", c.Name)
+	}
+	want := Conf{
+		PeerNapi: PeerNapiOff,
 		Counters: true,
-		Programs: []chain.Program{
+		Programs: []Program{
 			{
 				Name: "acl", Priority: new(10),
-				Maps: map[string]chain.MapSettings{"rules": {Entries: []chain.MapEntry{}}},
+				Maps: map[string]MapSettings{"rules": {Entries: []MapEntry{}}},
 			},
 			{
 				Name: "mine", Object: "/opt/xdp/mine.o", Function: "xdp_mine",
-				Priority: new(50), ProceedOn: new(chain.ActionSetOf(chain.Pass)), Side: new(chain.HostSide),
+				Priority: new(50), ProceedOn: new(chain.ActionSetOf(chain.Pass)), Side: new(HostSide),
 				Globals: map[string]json.RawMessage{"limit": json.RawMessage("100"), "pod": json.RawMessage(`"${pod.ip}"`)},
-				Maps: map[string]chain.MapSettings{
+				Maps: map[string]MapSettings{
 					"seen": {
-						Scope: chain.ScopeNode, MaxEntries: 1024,
-						Entries: []chain.MapEntry{{Key: json.RawMessage(`"10.0.0.0/8"`), Value: json.RawMessage("1")}},
+						Scope: ScopeNode, MaxEntries: 1024,
+						Entries: []MapEntry{{Key: json.RawMessage(`"10.0.0.0/8"`), Value: json.RawMessage("1")}},
 					},
 					"shared": {Pinned: "/sys/fs/bpf/shared"},
 				},
 			},
 		},
 	}
-	if diff := cmp.Diff(want, c.Attachment(), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
-		t.Errorf("attachment (-want +got):\n%s", diff)
+	others := cmpopts.IgnoreFields(Conf{}, "CNI", "CatalogDir", "Annotations", "Namespaces", "LogFile", "LogLevel")
+	if diff := cmp.Diff(want, *c, others); diff != "" {
+		t.Errorf("configuration (-want +got):\n%s", diff)
 	}
-	policy := &catalog.Policy{Allow: []string{"ratelimit", "flow-stats"}, Priorities: chain.Band{Min: 110, Max: 120}, Max: 2}
+	policy := &Policy{Allow: []string{"ratelimit", "flow-stats"}, Priorities: Band{Min: 110, Max: 120}, Max: 2}
 	if diff := cmp.Diff(policy, c.Annotations); diff != "" {
 		t.Errorf("annotations (-want +got):\n%s", diff)
 	}
@@ -269,5 +269,25 @@ func TestConfSeveralFaults(t *testing.T) {
 func TestConfNamePerSide(t *testing.T) {
 	if _, err := Parse([]byte(`{"programs": [{"name": "a"}, {"name": "a", "side": "host"}]}`)); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestHasAnnotationsCapability(t *testing.T) {
+	for conf, want := range map[string]bool{
+		`{}`:                     false,
+		`{"capabilities": null}`: false,
+		`{"capabilities": ["io.kubernetes.cri.pod-annotations"]}`:                             false,
+		`{"capabilities": {"portMappings": true}}`:                                            false,
+		`{"capabilities": {"io.kubernetes.cri.pod-annotations": false}}`:                      false,
+		`{"capabilities": {"io.kubernetes.cri.pod-annotations": "true"}}`:                     false,
+		`{"capabilities": {"portMappings": true, "io.kubernetes.cri.pod-annotations": true}}`: true,
+	} {
+		c, err := Parse([]byte(conf))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.HasAnnotationsCapability(); got != want {
+			t.Errorf("%s: %t, want %t", conf, got, want)
+		}
 	}
 }

@@ -46,7 +46,7 @@ func (c *Conf) faults() strict.Faults {
 
 // programFaults returns what is wrong with one program, each fault with the
 // path of what it is about.
-func programFaults(path string, p *chain.Program) strict.Faults {
+func programFaults(path string, p *Program) strict.Faults {
 	if err := chain.CheckName(p.Name); err != nil {
 		return strict.Faults{{Path: path + ".name", Text: err.Error()}}
 	}
@@ -68,7 +68,7 @@ func programFaults(path string, p *chain.Program) strict.Faults {
 // same interface.
 func (c *Conf) nameFaults() strict.Faults {
 	type place struct {
-		side chain.Side
+		side Side
 		name string
 	}
 	var faults strict.Faults

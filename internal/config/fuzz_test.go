@@ -34,7 +34,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		type place struct {
-			side chain.Side
+			side Side
 			name string
 		}
 		names := make(map[place]bool)

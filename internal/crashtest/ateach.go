@@ -30,7 +30,7 @@ func AtSome(t *testing.T, step int, body string, env []string, prepare, check fu
 		at(t, 0, 1, body, env, prepare, check)
 		return
 	}
-	mine, kernels := testenv.Turn(t)
+	mine, kernels := testenv.Shard(t)
 	at(t, mine*step/kernels, step, body, env, prepare, check)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/xdp-chain/xdp-chain/bpf"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/libxdp"
@@ -136,7 +137,7 @@ func TestLibxdpVersionToComeInOurPlace(t *testing.T) {
 	}
 	p.listed(t, n)
 	p.remove(t, n)
-	if a := p.attached(t, chain.PodSide); a.ProgramID == 0 {
+	if a := p.attached(t, config.PodSide); a.ProgramID == 0 {
 		t.Error("DEL took off what is not ours")
 	}
 }
@@ -160,7 +161,7 @@ func (p *pod) putVersionToCome(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer loaded.Close()
-	iface := p.open(t, chain.PodSide)
+	iface := p.open(t, config.PodSide)
 	defer iface.NetNS.Close()
 	if _, err := iface.AttachNetlink(netdev.AttachOptions{Program: loaded.Programs[libxdp.ProgramName], Mode: chain.ModeNative}); err != nil {
 		t.Fatal(err)

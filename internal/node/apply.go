@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -76,7 +77,7 @@ func (n *Node) runsFor(ctx context.Context, key chain.Key, owner record.Owner) b
 }
 
 // resolveSides settles the members of each side, before anything is changed.
-func resolveSides(r *resolver, a *Attachment, s *sites, sides map[chain.Side][]chain.Program) (map[chain.Side][]wanted, error) {
+func resolveSides(r *resolver, a *Attachment, s *sites, sides map[config.Side][]config.Program) (map[config.Side][]wanted, error) {
 	pod := a.Pod
 	if pod.Ifindex == 0 && s != nil {
 		pod.Ifindex = s.pod.Index
@@ -84,7 +85,7 @@ func resolveSides(r *resolver, a *Attachment, s *sites, sides map[chain.Side][]c
 	if pod.MAC == nil && s != nil {
 		pod.MAC = s.pod.HardwareAddr
 	}
-	wants := make(map[chain.Side][]wanted, len(sides))
+	wants := make(map[config.Side][]wanted, len(sides))
 	for side, programs := range sides {
 		list, err := r.resolve(programs, a.owner(), pod)
 		if err != nil {
@@ -98,7 +99,7 @@ func resolveSides(r *resolver, a *Attachment, s *sites, sides map[chain.Side][]c
 	return wants, nil
 }
 
-func (n *Node) apply(ctx context.Context, a *Attachment, s *sites, wants map[chain.Side][]wanted, before []chain.Key) error {
+func (n *Node) apply(ctx context.Context, a *Attachment, s *sites, wants map[config.Side][]wanted, before []chain.Key) error {
 	keys := make([]chain.Key, 0, len(s.list))
 	for _, site := range s.list {
 		keys = append(keys, site.iface.Key())
@@ -133,7 +134,7 @@ func (n *Node) apply(ctx context.Context, a *Attachment, s *sites, wants map[cha
 
 // storeObjects keeps the members' objects, each once however many members come
 // from it.
-func (n *Node) storeObjects(wants map[chain.Side][]wanted) error {
+func (n *Node) storeObjects(wants map[config.Side][]wanted) error {
 	stored := make(map[string]bool)
 	for _, list := range wants {
 		for _, w := range list {

@@ -4,6 +4,7 @@ package node
 
 import (
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
@@ -20,19 +21,19 @@ type Attachment struct {
 	NetNS string
 
 	// Side is where programs go that name no side of their own.
-	Side       chain.Side
+	Side       config.Side
 	Mode       chain.Mode
 	Attach     chain.Attach
 	Dispatcher chain.Dispatcher
 	// LibxdpVersion is for the dispatcher libxdp alone.
 	LibxdpVersion chain.LibxdpVersion
 	// PeerNapi says whether members that transmit have the veth's other end poll.
-	PeerNapi chain.PeerNapi
+	PeerNapi config.PeerNapi
 	// Counters says whether the dispatcher counts who decided.
 	Counters bool
 	// Programs is what the configuration lists, in any order. One with a band is what
 	// the pod's annotation names.
-	Programs []chain.Program
+	Programs []config.Program
 	// Catalog has the programs that have no object of their own; nil has the built-in
 	// ones.
 	Catalog *catalog.Catalog
@@ -56,8 +57,8 @@ func (a *Attachment) requested() record.Requested {
 
 // sides returns the programs by the end of the veth pair they are for. An end
 // without programs is not in the map.
-func (a *Attachment) sides() map[chain.Side][]chain.Program {
-	by := make(map[chain.Side][]chain.Program)
+func (a *Attachment) sides() map[config.Side][]config.Program {
+	by := make(map[config.Side][]config.Program)
 	for _, p := range a.Programs {
 		side := a.Side
 		if p.Side != nil {

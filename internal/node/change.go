@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
@@ -94,7 +95,7 @@ func (t *tenure) changeTo(ctx context.Context, p plan, c choice, given *givenMap
 	}
 	if err := t.install(ctx, built, next, found); err != nil {
 		if t.keepNative && errors.As(err, new(*netdev.MTUError)) {
-			err = fmt.Errorf("%w: what the pod's annotation names would have the network's own programs run in generic mode: %w", chain.ErrPolicy, err)
+			err = fmt.Errorf("%w: what the pod's annotation names would have the network's own programs run in generic mode: %w", config.ErrPolicy, err)
 		}
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -24,19 +25,19 @@ func TestProgramsMoveBetweenSides(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	pass := programs("pass")[0]
-	for _, list := range [][]chain.Program{
+	for _, list := range [][]config.Program{
 		{pass}, {pass, onHost(pass)}, {onHost(pass)}, {pass}, {}, {pass}, {},
 	} {
 		p.apply(t, n, list...)
-		want := make(map[chain.Side]bool)
+		want := make(map[config.Side]bool)
 		for _, program := range list {
 			if program.Side == nil {
-				want[chain.PodSide] = true
+				want[config.PodSide] = true
 			} else {
 				want[*program.Side] = true
 			}
 		}
-		for _, side := range []chain.Side{chain.PodSide, chain.HostSide} {
+		for _, side := range []config.Side{config.PodSide, config.HostSide} {
 			if got := p.attached(t, side).ProgramID != 0; got != want[side] {
 				t.Errorf("with %d programs: a chain on side %s: %t, want %t", len(list), side, got, want[side])
 			}
@@ -46,11 +47,11 @@ func TestProgramsMoveBetweenSides(t *testing.T) {
 }
 
 // acl is the built-in acl with a default action and one rule.
-func acl(action string, from string) chain.Program {
-	return chain.Program{
+func acl(action string, from string) config.Program {
+	return config.Program{
 		Name:    "acl",
 		Globals: map[string]json.RawMessage{"default_action": json.RawMessage(action)},
-		Maps: map[string]chain.MapSettings{"rules": {Entries: []chain.MapEntry{
+		Maps: map[string]config.MapSettings{"rules": {Entries: []config.MapEntry{
 			{Key: json.RawMessage("0"), Value: json.RawMessage(fmt.Sprintf(`{"source": %q, "action": "allow"}`, from))},
 		}}},
 	}
@@ -72,7 +73,7 @@ func TestMapsOfAChangedMember(t *testing.T) {
 	if got := pinnedID(t, rules); got == first {
 		t.Errorf("with other entries the rules still are map %d", got)
 	}
-	if got := fmt.Sprint(p.rows(t, n, chain.PodSide)); got != "[{acl drop 1} {(end) pass 1}]" {
+	if got := fmt.Sprint(p.rows(t, n, config.PodSide)); got != "[{acl drop 1} {(end) pass 1}]" {
 		t.Errorf("counted %s: the globals did not take effect", got)
 	}
 	p.remove(t, n)
@@ -83,8 +84,8 @@ func TestMapsOfAChangedMember(t *testing.T) {
 func TestAChainWhoseRecordIsBrokenIsNotTakenOver(t *testing.T) {
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, programs("drop")...)
-	before := p.attached(t, chain.PodSide)
-	key := p.chain(t, n, chain.PodSide).Key
+	before := p.attached(t, config.PodSide)
+	key := p.chain(t, n, config.PodSide).Key
 	if err := os.WriteFile(filepath.Join(n.Records.Root, "chains", key.String()+".json"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -93,13 +94,13 @@ func TestAChainWhoseRecordIsBrokenIsNotTakenOver(t *testing.T) {
 	if err := n.Apply(t.Context(), guest.Attachment); !errors.Is(err, netdev.ErrBusy) || !strings.Contains(err.Error(), "record of chain "+key.String()) {
 		t.Errorf("a new owner: %v", err)
 	}
-	if after := p.attached(t, chain.PodSide); after != before {
+	if after := p.attached(t, config.PodSide); after != before {
 		t.Errorf("the interface carries %s, before %s", after, before)
 	}
 	p.apply(t, n, programs("drop")...)
 	p.check(t, n)
 	p.remove(t, n)
-	if a := p.attached(t, chain.PodSide); a.ProgramID != 0 {
+	if a := p.attached(t, config.PodSide); a.ProgramID != 0 {
 		t.Errorf("still carries %s", a)
 	}
 	if err := os.RemoveAll(filepath.Join(n.Records.Root, "broken")); err != nil {
@@ -112,8 +113,8 @@ func TestARecordOfALaterVersionIsLeftAlone(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, programs("drop")[0], onHost(programs("drop")[0]))
-	before, beforeOnHost := p.attached(t, chain.PodSide), p.attached(t, chain.HostSide)
-	path := filepath.Join(n.Records.Root, "chains", p.chain(t, n, chain.PodSide).Key.String()+".json")
+	before, beforeOnHost := p.attached(t, config.PodSide), p.attached(t, config.HostSide)
+	path := filepath.Join(n.Records.Root, "chains", p.chain(t, n, config.PodSide).Key.String()+".json")
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -124,13 +125,13 @@ func TestARecordOfALaterVersionIsLeftAlone(t *testing.T) {
 	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, record.ErrVersion) {
 		t.Errorf("ADD: %v, want an ErrVersion", err)
 	}
-	if after := p.attached(t, chain.HostSide); after != beforeOnHost {
+	if after := p.attached(t, config.HostSide); after != beforeOnHost {
 		t.Errorf("after a failed ADD side host carries %s, before %s", after, beforeOnHost)
 	}
 	if err := n.Remove(t.Context(), p.Network, p.ContainerID, p.Ifname); !errors.Is(err, record.ErrVersion) {
 		t.Errorf("DEL: %v, want an ErrVersion", err)
 	}
-	if after := p.attached(t, chain.PodSide); after != before {
+	if after := p.attached(t, config.PodSide); after != before {
 		t.Errorf("the interface carries %s, before %s", after, before)
 	}
 	if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -145,7 +146,7 @@ func TestLinkOfADyingProcessIsWaitedFor(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	p.Programs = programs("pass")
-	iface := p.open(t, chain.PodSide)
+	iface := p.open(t, config.PodSide)
 	defer iface.NetNS.Close()
 	program := foreignProgram(t)
 	info, err := program.Info()

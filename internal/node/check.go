@@ -11,6 +11,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
@@ -53,7 +54,7 @@ func (n *Node) checkIndex(ctx context.Context, a *Attachment, s *sites) error {
 	return errors.Join(errs...)
 }
 
-func (n *Node) checkSite(ctx context.Context, a *Attachment, s site, programs []chain.Program) error {
+func (n *Node) checkSite(ctx context.Context, a *Attachment, s site, programs []config.Program) error {
 	t, err := n.hold(ctx, s.iface.Key(), s.iface)
 	if err != nil {
 		return err
@@ -77,7 +78,7 @@ func (n *Node) checkSite(ctx context.Context, a *Attachment, s site, programs []
 
 // missing says what the configuration wants of the chain and the record has not,
 // and the other way round.
-func (t *tenure) missing(a *Attachment, programs []chain.Program) []string {
+func (t *tenure) missing(a *Attachment, programs []config.Program) []string {
 	var list []string
 	for _, p := range programs {
 		m := t.member(p.Name, a.owner())
@@ -96,7 +97,7 @@ func (t *tenure) missing(a *Attachment, programs []chain.Program) []string {
 		}
 	}
 	for _, m := range t.rec.State.Members {
-		named := slices.ContainsFunc(programs, func(p chain.Program) bool { return p.Name == m.Name })
+		named := slices.ContainsFunc(programs, func(p config.Program) bool { return p.Name == m.Name })
 		if m.Owner.Same(a.owner()) && !named {
 			list = append(list, fmt.Sprintf("member %q is in the chain and not in the configuration", m.Name))
 		}

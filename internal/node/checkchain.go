@@ -7,11 +7,12 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
 
-// ErrNoChain is behind every error about a chain that the node does not have.
+// ErrNoChain is wrapped by every error about a chain that the node does not have.
 var ErrNoChain = errors.New("no such chain")
 
 // CheckedChain is a chain that was compared with what the kernel runs. Its JSON form is
@@ -19,9 +20,9 @@ var ErrNoChain = errors.New("no such chain")
 type CheckedChain struct {
 	Key chain.Key `json:"key"`
 	// Interface, NetNS and Side are empty where the chain's record is lost.
-	Interface string     `json:"interface,omitempty"`
-	NetNS     string     `json:"netns,omitempty"`
-	Side      chain.Side `json:"side"`
+	Interface string      `json:"interface,omitempty"`
+	NetNS     string      `json:"netns,omitempty"`
+	Side      config.Side `json:"side"`
 	// Differences says, a sentence each, what the kernel and bpffs have that the record
 	// does not say. None: the chain is as it should be.
 	Differences []string `json:"differences"`
@@ -34,7 +35,7 @@ type CheckedChain struct {
 // errors.Is(err, [ErrNoChain]).
 func (n *Node) CheckChain(ctx context.Context, key chain.Key) (CheckedChain, error) {
 	c := CheckedChain{Key: key, Differences: []string{}}
-	_, err := n.Records.Untouched().Load(key)
+	_, err := n.Records.ReadOnly().Load(key)
 	recorded := err == nil // what is wrong with it shows once the chain is held
 	if !recorded && !n.knows(key) {
 		return c, fmt.Errorf("%w: %s", ErrNoChain, key)

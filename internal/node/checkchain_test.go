@@ -11,13 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
 
 func TestCheckChain(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	for _, tt := range []struct {
 		name   string
 		attach chain.Attach
@@ -30,15 +31,15 @@ func TestCheckChain(t *testing.T) {
 		}, []string{`the pin of map "traffic" of member "count" is missing`}},
 		{"replaced by a foreign program", chain.AttachNetlink, func(t *testing.T, n *Node, p *pod) {
 			p.takeOff(t)
-			p.occupy(t, chain.PodSide)
+			p.occupy(t, config.PodSide)
 		}, []string{"was replaced: the interface carries XDP program"}},
 		{"interface gone", chain.AttachLink, func(t *testing.T, n *Node, p *pod) {
-			key := p.chain(t, n, chain.PodSide).Key
+			key := p.chain(t, n, config.PodSide).Key
 			p.deleteVeth(t)
 			p.awaitGone(t, n, key)
 		}, []string{"its interface is gone"}},
 		{"record lost", chain.AttachLink, func(t *testing.T, n *Node, p *pod) {
-			remove(t, filepath.Join(n.Records.Root, "chains", p.chain(t, n, chain.PodSide).Key.String()+".json"))
+			remove(t, filepath.Join(n.Records.Root, "chains", p.chain(t, n, config.PodSide).Key.String()+".json"))
 		}, []string{"its record is missing or broken", "its link still holds it"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -46,7 +47,7 @@ func TestCheckChain(t *testing.T) {
 			n, p := Default(), newPod(t, 0)
 			p.Attach = tt.attach
 			p.apply(t, n, programs("count", "pass")...)
-			key := p.chain(t, n, chain.PodSide).Key
+			key := p.chain(t, n, config.PodSide).Key
 			tt.change(t, n, p)
 			list, err := n.CheckAll(t.Context())
 			if err != nil || len(list) != 1 || list[0].Key != key {
@@ -78,7 +79,7 @@ func remove(t *testing.T, path string) {
 
 // Chains that an operator made have no attachment; theirs are checked all the same.
 func TestCheckChainByHand(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	m := p.load(t, n, "pass", 50)
@@ -93,11 +94,11 @@ func TestCheckChainByHand(t *testing.T) {
 
 // A chain that is being changed is waited for, and not for ever.
 func TestCheckChainWaits(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, programs("pass")...)
-	key := p.chain(t, n, chain.PodSide).Key
+	key := p.chain(t, n, config.PodSide).Key
 	lock, err := n.BPFFS.Lock(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +123,7 @@ func TestCheckChainMissesAMember(t *testing.T) {
 	p.apply(t, n, programs("count", "pass")...)
 	x := p.tool(t, n)
 	x.change(t, n, func(s slot) bool { return s.Function != "pass" }, 0)
-	c, err := n.CheckChain(t.Context(), p.chain(t, n, chain.PodSide).Key)
+	c, err := n.CheckChain(t.Context(), p.chain(t, n, config.PodSide).Key)
 	if err != nil || len(c.Differences) != 1 || !strings.Contains(c.Differences[0], `member "pass"`) {
 		t.Errorf("%+v, %v; want member pass to be missed", c, err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -40,7 +41,7 @@ func TestManyLoadsAndUnloads(t *testing.T) {
 			})
 			p.counts(t, n, sent)
 			want := []chain.Count{{Member: "drop", Verdict: chain.VerdictDrop, Packets: sent}}
-			if diff := cmp.Diff(want, p.rows(t, n, chain.PodSide)); diff != "" {
+			if diff := cmp.Diff(want, p.rows(t, n, config.PodSide)); diff != "" {
 				t.Error(diff)
 			}
 			if diff := cmp.Diff(before, p.files(t, n)); diff != "" {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/crashtest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -46,7 +47,7 @@ func forAttachment(do func(context.Context, *Node, Attachment) error) error {
 }
 
 // with is the attachment with other programs, for a child's environment.
-func (p *pod) with(t *testing.T, list []chain.Program) []string {
+func (p *pod) with(t *testing.T, list []config.Program) []string {
 	t.Helper()
 	a := p.Attachment
 	a.Programs = list
@@ -86,14 +87,14 @@ func eachKill(t *testing.T, body string, env []string, prepare func(t *testing.T
 }
 
 // twoSides is a chain of one member on each side.
-func twoSides() []chain.Program {
+func twoSides() []config.Program {
 	return append(programs("pass"), onHost(programs("pass")[0]))
 }
 
 // sharing is a chain whose member shares a map with the network.
-func sharing(others ...string) []chain.Program {
+func sharing(others ...string) []config.Program {
 	list := programs(append([]string{"count"}, others...)...)
-	list[0].Maps = map[string]chain.MapSettings{"traffic": {Scope: chain.ScopeNode}}
+	list[0].Maps = map[string]config.MapSettings{"traffic": {Scope: config.ScopeNode}}
 	return list
 }
 
@@ -103,7 +104,7 @@ func TestKilledInTheFirstADD(t *testing.T) {
 		name     string
 		way      way
 		mode     chain.Mode // generic is quicker to be had
-		list     []chain.Program
+		list     []config.Program
 		finishes []finish
 	}{
 		{"link on both sides", ways[0], chain.ModeGeneric, twoSides(), []finish{withDEL, withADD}},
@@ -138,7 +139,7 @@ func TestKilledInAChange(t *testing.T) {
 		name      string
 		way       way
 		mode      chain.Mode
-		old, next []chain.Program
+		old, next []config.Program
 		finishes  []finish
 	}{
 		{"link", ways[0], chain.ModeGeneric, programs("count", "pass"), programs("count", "drop"), []finish{withDEL, withADD}},
@@ -152,9 +153,9 @@ func TestKilledInAChange(t *testing.T) {
 			eachKill(t, "apply", p.with(t, tt.next), func(t *testing.T) {
 				p.apply(t, n, tt.old...)
 				p.send(t, n, 2)
-				before = p.attached(t, chain.PodSide)
+				before = p.attached(t, config.PodSide)
 			}, func(t *testing.T, then finish) {
-				after := p.attached(t, chain.PodSide)
+				after := p.attached(t, config.PodSide)
 				if after.ProgramID == 0 {
 					t.Error("the interface carries no chain")
 				}
@@ -197,7 +198,7 @@ func TestKilledInDEL(t *testing.T) {
 		name     string
 		way      way
 		mode     chain.Mode
-		list     []chain.Program
+		list     []config.Program
 		finishes []finish
 	}{
 		{"link on both sides", ways[0], chain.ModeGeneric, twoSides(), []finish{withDEL, withADD}},
@@ -232,7 +233,7 @@ func TestKilledInTheDELOfOneOfTwo(t *testing.T) {
 		leaves.apply(t, n, programs("pass")...)
 		stays.send(t, n, 2)
 	}, func(t *testing.T, then finish) {
-		if stays.attached(t, chain.PodSide).ProgramID == 0 {
+		if stays.attached(t, config.PodSide).ProgramID == 0 {
 			t.Error("the interface carries no chain")
 		}
 		stays.counts(t, n, 2)
@@ -245,7 +246,7 @@ func TestKilledInTheDELOfOneOfTwo(t *testing.T) {
 			leaves.remove(t, n)
 		}
 		stays.check(t, n)
-		if got := memberList(stays.chain(t, n, chain.PodSide)); got != members {
+		if got := memberList(stays.chain(t, n, config.PodSide)); got != members {
 			t.Errorf("members %q, want %q", got, members)
 		}
 		stays.send(t, n, 1)
@@ -266,7 +267,7 @@ func TestKilledInGC(t *testing.T) {
 			if err := n.GC(t.Context(), p.Network, nil, true); err != nil {
 				t.Error(err)
 			}
-			if a := p.attached(t, chain.PodSide); a.ProgramID != 0 {
+			if a := p.attached(t, config.PodSide); a.ProgramID != 0 {
 				t.Errorf("the interface carries %s", a)
 			}
 		} else {

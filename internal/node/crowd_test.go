@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -16,15 +17,15 @@ func TestAsManyMembersAsThereCanBe(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	object := absolute(t, "../../bpf/pass/pass.o")
-	list := make([]chain.Program, 65)
+	list := make([]config.Program, 65)
 	for i := range list {
-		list[i] = chain.Program{Name: fmt.Sprintf("member-%d", i), Object: object}
+		list[i] = config.Program{Name: fmt.Sprintf("member-%d", i), Object: object}
 	}
 	p.Programs = list
 	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, chain.ErrTooManyMembers) {
 		t.Errorf("65 members: %v", err)
 	}
-	if a := p.attached(t, chain.PodSide); a.ProgramID != 0 {
+	if a := p.attached(t, config.PodSide); a.ProgramID != 0 {
 		t.Errorf("65 members: the interface carries %s", a)
 	}
 	p.apply(t, n, list[:64]...)

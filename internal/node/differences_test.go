@@ -13,6 +13,7 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -49,7 +50,7 @@ func TestCheckSaysWhatDiffers(t *testing.T) {
 		}, []string{"is gone: the interface carries no XDP program"}},
 		{"replaced", chain.AttachNetlink, func(t *testing.T, p *pod) {
 			p.takeOff(t)
-			p.occupy(t, chain.PodSide)
+			p.occupy(t, config.PodSide)
 		}, []string{"was replaced: the interface carries XDP program", "(foreign)"}},
 		{"interface gone", chain.AttachLink, func(t *testing.T, p *pod) { p.deleteVeth(t) }, []string{"no such interface", "eth0"}},
 		{"namespace gone", chain.AttachLink, func(t *testing.T, p *pod) { testenv.RemoveNetNS(t, p.NetNS) }, []string{p404}},
@@ -105,7 +106,7 @@ func (p *pod) deleteVeth(t *testing.T) {
 // that lost its last pin down in its own time.
 func (p *pod) awaitNothing(t *testing.T) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); p.attached(t, chain.PodSide).ProgramID != 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Second); p.attached(t, config.PodSide).ProgramID != 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the chain is still on")
 		}
@@ -118,7 +119,7 @@ var p404 = netdev.ErrNetNSGone.Error()
 // folder is where the pod's side has its pins.
 func (p *pod) folder(t *testing.T, n *Node) string {
 	t.Helper()
-	return filepath.Join(n.BPFFS.Root, "xdp-chain/chains", p.chain(t, n, chain.PodSide).Key.String())
+	return filepath.Join(n.BPFFS.Root, "xdp-chain/chains", p.chain(t, n, config.PodSide).Key.String())
 }
 
 // detachLink does what bpftool link detach does: the link stays, on no interface.

@@ -29,7 +29,7 @@ func (n *Node) stopped(recorded []chain.Key) ([]string, error) {
 // isStopped takes no lock: it looks at the kernel first, and believes it if nobody has
 // come to work on the chain, and the record is the same after that.
 func (n *Node) isStopped(key chain.Key) (bool, error) {
-	records := n.Records.Untouched()
+	records := n.Records.ReadOnly()
 	before, err := records.Load(key)
 	if err != nil || before.State == nil {
 		return false, nil // what is wrong with it is Leftovers' to say

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
 
@@ -55,7 +55,7 @@ func TestExamineKernel(t *testing.T) {
 }
 
 func TestExamineState(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	n.Store.Dir = filepath.Join(t.TempDir(), "store")
@@ -67,7 +67,7 @@ func TestExamineState(t *testing.T) {
 	finds(t, list, "broken", StateOK, "")
 	finds(t, list, "files", StateOK, "")
 
-	key := p.chain(t, n, chain.PodSide).Key.String()
+	key := p.chain(t, n, config.PodSide).Key.String()
 	file := filepath.Join(n.Records.Root, "chains", key+".json")
 	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -14,10 +15,10 @@ import (
 // ChainFlows are the flows that one member of a chain has counted. Its JSON form is as
 // stable as that of [Chain].
 type ChainFlows struct {
-	Key       chain.Key  `json:"key"`
-	Interface string     `json:"interface"`
-	NetNS     string     `json:"netns"` // as in [Chain]
-	Side      chain.Side `json:"side"`
+	Key       chain.Key   `json:"key"`
+	Interface string      `json:"interface"`
+	NetNS     string      `json:"netns"` // as in [Chain]
+	Side      config.Side `json:"side"`
 	// Member is the member's name, and Owner who put it into the chain.
 	Member string       `json:"member"`
 	Owner  record.Owner `json:"owner"`

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -71,7 +72,7 @@ func TestFlowsInJSON(t *testing.T) {
 }`
 	seen := time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC)
 	text, err := json.MarshalIndent(ChainFlows{
-		Key: chain.Key{Cookie: 20481, Ifindex: 2}, Interface: "eth0", NetNS: "/run/netns/a", Side: chain.PodSide, Member: "flow-stats",
+		Key: chain.Key{Cookie: 20481, Ifindex: 2}, Interface: "eth0", NetNS: "/run/netns/a", Side: config.PodSide, Member: "flow-stats",
 		Owner: record.Owner{Kind: record.OwnerAttachment, Network: "podnet", ContainerID: "c1", Ifname: "eth0", PodNamespace: "shop", PodName: "web-0"},
 		Flows: []Flow{
 			{Protocol: 6, Source: netip.MustParseAddr("10.0.0.1"), SourcePort: 40000, Destination: netip.MustParseAddr("10.0.0.2"), DestinationPort: 80, Traffic: Traffic{2, 120}, FirstSeen: seen, LastSeen: seen},

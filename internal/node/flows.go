@@ -12,8 +12,8 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 // Flows returns what the members of the node's chains have counted that keep flows, by
@@ -121,7 +121,7 @@ func sharers(m *record.Member, name string) string {
 	switch settings := m.Maps[name]; {
 	case settings.Pinned != "":
 		return "its maps are those of whoever uses " + settings.Pinned
-	case settings.Scope == chain.ScopeNode:
+	case settings.Scope == config.ScopeNode:
 		return fmt.Sprintf("its maps are those of all pods of network %q", m.Owner.Network)
 	}
 	return ""

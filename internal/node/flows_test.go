@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 // flow is what flow-stats makes of count of the tests' frames.
@@ -45,11 +45,11 @@ func flowsOf(t *testing.T, n *Node) []ChainFlows {
 
 // flowMember is flow-stats by another name and from a file, as an older version's or
 // an admin's own copy is.
-func flowMember(t *testing.T, name string) chain.Program {
+func flowMember(t *testing.T, name string) config.Program {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "object.o")
 	copyFile(t, "../../bpf/flow-stats/flow-stats.o", path)
-	return chain.Program{Name: name, Object: path}
+	return config.Program{Name: name, Object: path}
 }
 
 func TestFlows(t *testing.T) {
@@ -64,9 +64,9 @@ func TestFlows(t *testing.T) {
 			cut := frame[:30]
 			p.sendFrames(t, n, frame, frame, frame, append(arp, make([]byte, 46)...), cut)
 
-			on := p.chain(t, n, chain.PodSide)
+			on := p.chain(t, n, config.PodSide)
 			want := []ChainFlows{{
-				Key: on.Key, Interface: "eth0", NetNS: p.NetNS, Side: chain.PodSide, Member: "flow-stats", Owner: p.owner(),
+				Key: on.Key, Interface: "eth0", NetNS: p.NetNS, Side: config.PodSide, Member: "flow-stats", Owner: p.owner(),
 				Flows: []Flow{flow(3)}, NotIP: Traffic{1, 60}, Unreadable: Traffic{1, uint64(len(cut))},
 			}}
 			got := flowsOf(t, n)
@@ -107,11 +107,11 @@ func TestWhoseFlows(t *testing.T) {
 	copyFile(t, "../../bpf/count/count.o", stranger.Object)
 	p.apply(t, n, stranger, flowMember(t, "by-another-name"), onHost(programs("flow-stats")[0]))
 	defer p.remove(t, n)
-	members := map[chain.Side]string{}
+	members := map[config.Side]string{}
 	for _, c := range flowsOf(t, n) {
 		members[c.Side] += c.Member
 	}
-	if diff := cmp.Diff(map[chain.Side]string{chain.PodSide: "by-another-name", chain.HostSide: "flow-stats"}, members); diff != "" {
+	if diff := cmp.Diff(map[config.Side]string{config.PodSide: "by-another-name", config.HostSide: "flow-stats"}, members); diff != "" {
 		t.Errorf("members with flows (-want +got):\n%s", diff)
 	}
 }
@@ -121,7 +121,7 @@ func TestForgottenFlows(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	small := programs("flow-stats")[0]
-	small.Maps = map[string]chain.MapSettings{flowsMap: {MaxEntries: 4}}
+	small.Maps = map[string]config.MapSettings{flowsMap: {MaxEntries: 4}}
 	p.apply(t, n, small)
 	defer p.remove(t, n)
 	const count = 50
@@ -141,7 +141,7 @@ func TestFlowsInSharedMaps(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, first, second := Default(), newPod(t, 0), newPod(t, 0)
 	shared := programs("flow-stats")[0]
-	shared.Maps = map[string]chain.MapSettings{flowsMap: {Scope: chain.ScopeNode}}
+	shared.Maps = map[string]config.MapSettings{flowsMap: {Scope: config.ScopeNode}}
 	for i, p := range []*pod{first, second} {
 		p.apply(t, n, shared)
 		defer p.remove(t, n)

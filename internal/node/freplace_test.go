@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -55,7 +56,7 @@ func TestFreplaceRememberedIsBelieved(t *testing.T) {
 func TestMembersThatCannotBeLinked(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
-	p.Programs = append(programs("count"), chain.Program{Name: "plain", Object: absolute(t, "../object/testdata/plain.o")})
+	p.Programs = append(programs("count"), config.Program{Name: "plain", Object: absolute(t, "../object/testdata/plain.o")})
 	for _, tt := range []struct {
 		dispatcher chain.Dispatcher
 		attach     chain.Attach
@@ -79,7 +80,7 @@ func TestMembersThatCannotBeLinked(t *testing.T) {
 		}
 	}
 	if probed == nil {
-		if c := p.chain(t, n, chain.PodSide); c.Dispatcher != chain.DispatcherLibxdp || !strings.Contains(c.DispatcherReason, "mixed licences") {
+		if c := p.chain(t, n, config.PodSide); c.Dispatcher != chain.DispatcherLibxdp || !strings.Contains(c.DispatcherReason, "mixed licences") {
 			t.Errorf("got %+v", c)
 		}
 		p.check(t, n)

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -29,7 +30,7 @@ type MemberDetail struct {
 	Interface        string           `json:"interface"`
 	Ifindex          int              `json:"ifindex"`
 	NetNS            string           `json:"netns"`
-	Side             chain.Side       `json:"side"`
+	Side             config.Side      `json:"side"`
 	Mode             chain.Mode       `json:"mode"`
 	ModeReason       string           `json:"modeReason,omitempty"`
 	Attach           chain.Attach     `json:"attach"`

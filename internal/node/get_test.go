@@ -14,6 +14,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -95,7 +96,7 @@ func (p *pod) checkMaps(t *testing.T, n *Node, d MemberDetail) {
 // checkKernel compares the kernel's state with what the interface carries.
 func (p *pod) checkKernel(t *testing.T, d MemberDetail) {
 	t.Helper()
-	k, carried := d.Kernel, p.attached(t, chain.PodSide).ProgramID
+	k, carried := d.Kernel, p.attached(t, config.PodSide).ProgramID
 	if k == nil || d.KernelReason != "" {
 		t.Fatalf("no state of the kernel: %q", d.KernelReason)
 	}
@@ -134,14 +135,14 @@ func (p *pod) checkKernel(t *testing.T, d MemberDetail) {
 // Who else uses a map is told of maps that a network's members share, of those loaded by
 // hand, and of one whose pin another member was given.
 func TestGetMapUsers(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	testenv.NoLeaks(t)
 	n, first, second := Default(), newPod(t, 0), newPod(t, 0)
 	shared := programs("count")
-	shared[0].Maps = map[string]chain.MapSettings{"traffic": {Scope: chain.ScopeNode}}
+	shared[0].Maps = map[string]config.MapSettings{"traffic": {Scope: config.ScopeNode}}
 	first.apply(t, n, shared...)
 	second.apply(t, n, shared...)
-	one, other := first.chain(t, n, chain.PodSide).Members[0], second.chain(t, n, chain.PodSide).Members[0]
+	one, other := first.chain(t, n, config.PodSide).Members[0], second.chain(t, n, config.PodSide).Members[0]
 	own := traffic(t, get(t, n, one.ID))
 	path := filepath.Join(n.BPFFS.Root, "xdp-chain/node/podnet/count:traffic")
 	if own.Scope != "node" || own.Owner != "network podnet" || !slices.Contains(own.Pins, path) || !cmp.Equal(userIDs(own), []record.ID{other.ID}) {
@@ -149,7 +150,7 @@ func TestGetMapUsers(t *testing.T) {
 	}
 
 	given := first.byHand("count", 90)
-	given.Program.Maps = map[string]chain.MapSettings{"traffic": {Pinned: path}}
+	given.Program.Maps = map[string]config.MapSettings{"traffic": {Pinned: path}}
 	third, err := n.Load(t.Context(), given)
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +167,7 @@ func TestGetMapUsers(t *testing.T) {
 	}
 
 	byHand := first.byHand("count", 90)
-	byHand.Program.Maps = map[string]chain.MapSettings{"traffic": {Scope: chain.ScopeNode}}
+	byHand.Program.Maps = map[string]config.MapSettings{"traffic": {Scope: config.ScopeNode}}
 	fourth, err := n.Load(t.Context(), byHand)
 	if err != nil {
 		t.Fatal(err)
@@ -205,13 +206,13 @@ func sameIDs(got []record.ID, want ...record.ID) bool {
 
 // A program that others took off and that is gone is said to be, and the rest is told.
 func TestGetOfAChainThatIsGone(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	n, p := Default(), newPod(t, 0)
 	p.Attach = chain.AttachNetlink
 	m := p.load(t, n, "count", 0)
-	iface := p.open(t, chain.PodSide)
+	iface := p.open(t, config.PodSide)
 	defer iface.NetNS.Close()
-	program, err := ebpf.NewProgramFromID(p.attached(t, chain.PodSide).ProgramID)
+	program, err := ebpf.NewProgramFromID(p.attached(t, config.PodSide).ProgramID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,8 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
@@ -112,7 +112,7 @@ func (g *givenMaps) open(ctx context.Context, n *Node, w *wanted, name string) (
 	if path := w.Maps[name].Pinned; path != "" {
 		return openPinned(path, w.program.Spec.Maps[name])
 	}
-	if w.program.MapScope(name, w.Maps) == chain.ScopeNode {
+	if w.scope(name) == config.ScopeNode {
 		return g.nodeMap(ctx, n, w, name)
 	}
 	return nil, nil
@@ -122,7 +122,7 @@ func (g *givenMaps) open(ctx context.Context, n *Node, w *wanted, name string) (
 // that its object declares LIBBPF_PIN_BY_NAME is shared by that name between all
 // programs, as libbpf has it; any other belongs to one member.
 func nodeMapName(w *wanted, name string) string {
-	if declared := w.program.MapScope(name, nil); declared == chain.ScopeNode {
+	if w.program.PinnedByName(name) {
 		return name
 	}
 	return w.Name + "." + name

@@ -12,24 +12,24 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 )
 
 // filter is a program with maps of many kinds: "list" is an array of 4, and "names"
 // is declared LIBBPF_PIN_BY_NAME.
-func filter(t *testing.T, name string, maps map[string]chain.MapSettings) chain.Program {
+func filter(t *testing.T, name string, maps map[string]config.MapSettings) config.Program {
 	t.Helper()
-	return chain.Program{Name: name, Object: absolute(t, "../object/testdata/maps.o"), Maps: maps}
+	return config.Program{Name: name, Object: absolute(t, "../object/testdata/maps.o"), Maps: maps}
 }
 
 // listOf makes "list" the network's, with one entry.
-func listOf(value string) map[string]chain.MapSettings {
-	return map[string]chain.MapSettings{"list": {
-		Scope:   chain.ScopeNode,
-		Entries: []chain.MapEntry{{Key: json.RawMessage("2"), Value: json.RawMessage(value)}},
+func listOf(value string) map[string]config.MapSettings {
+	return map[string]config.MapSettings{"list": {
+		Scope:   config.ScopeNode,
+		Entries: []config.MapEntry{{Key: json.RawMessage("2"), Value: json.RawMessage(value)}},
 	}}
 }
 
@@ -124,7 +124,7 @@ func TestEntriesOfNodeScopedMaps(t *testing.T) {
 func TestMapsPinnedByNameAreSharedByPrograms(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, p, other := Default(), newPod(t, 0), newPod(t, 0)
-	p.apply(t, n, filter(t, "a", nil), filter(t, "b", map[string]chain.MapSettings{"list": {Scope: chain.ScopeNode}}))
+	p.apply(t, n, filter(t, "a", nil), filter(t, "b", map[string]config.MapSettings{"list": {Scope: config.ScopeNode}}))
 	other.apply(t, n, filter(t, "c", nil))
 	want := pinnedID(t, networkMap(n, "podnet", "names"))
 	for _, path := range []string{p.folder(t, n) + "/maps/a/names", p.folder(t, n) + "/maps/b/names", other.folder(t, n) + "/maps/c/names"} {
@@ -161,7 +161,7 @@ func TestPinnedMapIsUsedAndStays(t *testing.T) {
 	path := pinList(t, 4)
 	guest := *p
 	guest.Network = "guests"
-	p.apply(t, n, filter(t, "filter", map[string]chain.MapSettings{"list": {Pinned: path}}))
+	p.apply(t, n, filter(t, "filter", map[string]config.MapSettings{"list": {Pinned: path}}))
 	if got, want := pinnedID(t, p.folder(t, n)+"/maps/filter/list"), pinnedID(t, path); got != want {
 		t.Errorf("the chain has map %d, pinned is %d", got, want)
 	}
@@ -188,30 +188,30 @@ func TestPinnedMapIsUsedAndStays(t *testing.T) {
 // Each of these is refused with a word about the map, and neither makes maps of the
 // network nor changes those there are.
 func TestMapsThatCannotBeGiven(t *testing.T) {
-	testenv.TakesTurns(t, 0)
+	testenv.ShardByKernel(t, 0)
 	n := Default()
-	settings := func(name string, s chain.MapSettings) map[string]chain.MapSettings {
-		return map[string]chain.MapSettings{name: s}
+	settings := func(name string, s config.MapSettings) map[string]config.MapSettings {
+		return map[string]config.MapSettings{name: s}
 	}
 	for _, tt := range []struct {
 		name string
-		maps func(t *testing.T) map[string]chain.MapSettings
+		maps func(t *testing.T) map[string]config.MapSettings
 		says []string
 	}{
-		{"another size in the network", func(*testing.T) map[string]chain.MapSettings {
-			return settings("list", chain.MapSettings{Scope: chain.ScopeNode, MaxEntries: 8})
+		{"another size in the network", func(*testing.T) map[string]config.MapSettings {
+			return settings("list", config.MapSettings{Scope: config.ScopeNode, MaxEntries: 8})
 		}, []string{`program "filter"`, `the network's map "filter.list" has another shape`, "MaxEntries"}},
-		{"inner maps of the object", func(*testing.T) map[string]chain.MapSettings {
-			return settings("tables", chain.MapSettings{Scope: chain.ScopeNode})
+		{"inner maps of the object", func(*testing.T) map[string]config.MapSettings {
+			return settings("tables", config.MapSettings{Scope: config.ScopeNode})
 		}, []string{`map "tables"`, "give it scope pod"}},
-		{"a ring that is no power of two", func(*testing.T) map[string]chain.MapSettings {
-			return settings("events", chain.MapSettings{Scope: chain.ScopeNode, MaxEntries: 1000})
+		{"a ring that is no power of two", func(*testing.T) map[string]config.MapSettings {
+			return settings("events", config.MapSettings{Scope: config.ScopeNode, MaxEntries: 1000})
 		}, []string{`program "filter"`, `make the network's map "filter.events"`}},
-		{"nothing pinned", func(*testing.T) map[string]chain.MapSettings {
-			return settings("list", chain.MapSettings{Pinned: "/sys/fs/bpf/nothing"})
+		{"nothing pinned", func(*testing.T) map[string]config.MapSettings {
+			return settings("list", config.MapSettings{Pinned: "/sys/fs/bpf/nothing"})
 		}, []string{`map "list"`, "/sys/fs/bpf/nothing"}},
-		{"another size pinned", func(t *testing.T) map[string]chain.MapSettings {
-			return settings("list", chain.MapSettings{Pinned: pinList(t, 8)})
+		{"another size pinned", func(t *testing.T) map[string]config.MapSettings {
+			return settings("list", config.MapSettings{Pinned: pinList(t, 8)})
 		}, []string{`map "list"`, "pinned at /sys/fs/bpf/", "MaxEntries"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -241,7 +241,7 @@ func TestFailedApplyTakesItsNodeScopedMapsBack(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, there, p := Default(), newPod(t, 0), newPod(t, 0)
 	there.apply(t, n, filter(t, "filter", listOf("5")))
-	p.occupy(t, chain.PodSide)
+	p.occupy(t, config.PodSide)
 	p.Programs = sharing()
 	if err := n.Apply(t.Context(), p.Attachment); err == nil {
 		t.Error("no error though the interface is busy")
@@ -258,11 +258,11 @@ func TestFailedApplyTakesItsNodeScopedMapsBack(t *testing.T) {
 func TestStatusMissesPinnedMaps(t *testing.T) {
 	testenv.NoLeaks(t)
 	n := Default()
-	a := Attachment{Programs: []chain.Program{filter(t, "filter", map[string]chain.MapSettings{"list": {Pinned: "/sys/fs/bpf/nothing"}})}}
+	a := Attachment{Programs: []config.Program{filter(t, "filter", map[string]config.MapSettings{"list": {Pinned: "/sys/fs/bpf/nothing"}})}}
 	if err := n.Status(t.Context(), a); !errors.Is(err, object.ErrUnusable) {
 		t.Errorf("got %v, want an ErrUnusable", err)
 	}
-	a.Programs[0].Maps["list"] = chain.MapSettings{Pinned: pinList(t, 4)}
+	a.Programs[0].Maps["list"] = config.MapSettings{Pinned: pinList(t, 4)}
 	if err := n.Status(t.Context(), a); err != nil {
 		t.Error(err)
 	}

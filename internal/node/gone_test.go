@@ -9,12 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
-func bothSides() []chain.Program {
+func bothSides() []config.Program {
 	return append(programs("count"), onHost(programs("count")[0]))
 }
 
@@ -35,7 +36,7 @@ func TestWhatIsGoneIsRemoved(t *testing.T) {
 	} {
 		for j, w := range ways {
 			t.Run(tt.name+" "+w.String(), func(t *testing.T) {
-				testenv.TakesTurns(t, i+j)
+				testenv.ShardByKernel(t, i+j)
 				testenv.NoLeaks(t)
 				p := w.pod(t)
 				p.apply(t, n, bothSides()...)
@@ -85,7 +86,7 @@ func TestWhatIsAliveStays(t *testing.T) {
 			if err := n.GC(t.Context(), p.Network, nil, true); err != nil {
 				t.Error(err)
 			}
-			if a := p.attached(t, chain.PodSide); a.ProgramID != 0 {
+			if a := p.attached(t, config.PodSide); a.ProgramID != 0 {
 				t.Errorf("GC with no valid attachment leaves %s", a)
 			}
 		})
@@ -111,7 +112,7 @@ func TestBrokenFilesKeepNobodyFromLeaving(t *testing.T) {
 				}
 			}
 			p.remove(t, n)
-			for _, side := range []chain.Side{chain.PodSide, chain.HostSide} {
+			for _, side := range []config.Side{config.PodSide, config.HostSide} {
 				if a := p.attached(t, side); a.ProgramID != 0 {
 					t.Errorf("side %s still carries %s", side, a)
 				}
@@ -135,7 +136,7 @@ func TestListShowsTheOthersBesideABrokenRecord(t *testing.T) {
 	good, bad := newPod(t, 0), newPod(t, 0)
 	good.apply(t, n, programs("count")...)
 	bad.apply(t, n, programs("count")...)
-	path := filepath.Join(n.Records.Root, "chains", bad.chain(t, n, chain.PodSide).Key.String()+".json")
+	path := filepath.Join(n.Records.Root, "chains", bad.chain(t, n, config.PodSide).Key.String()+".json")
 	if err := os.WriteFile(path, []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +155,7 @@ func TestGCKeepsWhatRecordsNeed(t *testing.T) {
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, programs("count")...)
 	defer p.remove(t, n)
-	key := p.chain(t, n, chain.PodSide).Key
+	key := p.chain(t, n, config.PodSide).Key
 	gone := chain.Key{Cookie: key.Cookie, Ifindex: key.Ifindex + 1}
 	needed, err := n.neededObjects([]chain.Key{gone, key})
 	if err != nil || len(needed) != 1 {

@@ -20,9 +20,9 @@ import (
 // index: their ids, and their records, are all that leads to them.
 
 var (
-	// ErrNoMember is behind every error about a member that is in no chain of the node.
+	// ErrNoMember is wrapped by every error about a member that is in no chain of the node.
 	ErrNoMember = errors.New("no such member")
-	// ErrOthers is behind every error about a member that is others' to remove.
+	// ErrOthers is wrapped by every error about a member that is others' to remove.
 	ErrOthers = errors.New("the member belongs to others")
 )
 

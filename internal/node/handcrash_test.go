@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/crashtest"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
@@ -126,7 +127,7 @@ func TestKilledByHand(t *testing.T) {
 				if _, err := n.UnloadAll(t.Context(), l.Place, false); err != nil && !errors.Is(err, ErrNoMember) {
 					t.Error(err)
 				}
-				if a := p.attached(t, chain.PodSide); a.ProgramID != 0 {
+				if a := p.attached(t, config.PodSide); a.ProgramID != 0 {
 					t.Errorf("the interface carries %s", a)
 				}
 			})
@@ -138,7 +139,7 @@ func TestKilledByHand(t *testing.T) {
 // command more, which leaves what it finds and adds one.
 func (p *pod) afterAKilledCommand(t *testing.T, n *Node, states []string) {
 	t.Helper()
-	runs := p.attached(t, chain.PodSide).ProgramID != 0
+	runs := p.attached(t, config.PodSide).ProgramID != 0
 	if !runs && !slices.Contains(states, "") {
 		t.Error("the interface carries no chain")
 	}
@@ -161,7 +162,7 @@ func (p *pod) afterAKilledCommand(t *testing.T, n *Node, states []string) {
 // checkByHand compares the chain of an operator with what the kernel runs.
 func (p *pod) checkByHand(t *testing.T, n *Node) {
 	t.Helper()
-	iface := p.open(t, chain.PodSide)
+	iface := p.open(t, config.PodSide)
 	defer iface.NetNS.Close()
 	held, err := n.holdPlace(t.Context(), iface)
 	if err != nil {
@@ -198,7 +199,7 @@ func TestSeveralProcessesOnOneInterface(t *testing.T) {
 	errs := make(chan error, processes)
 	for i := range processes {
 		l := p.byHand("count", 100-i)
-		l.Program.Maps = map[string]chain.MapSettings{"traffic": {Scope: chain.ScopeNode}} // which they share
+		l.Program.Maps = map[string]config.MapSettings{"traffic": {Scope: config.ScopeNode}} // which they share
 		l.Metadata = map[string]string{"process": strconv.Itoa(i)}
 		command := crashtest.Command("many", l.inChild(t)...)
 		go func() { errs <- command.Run() }()

@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
 
@@ -57,13 +57,13 @@ func TestByHandBesideAPod(t *testing.T) {
 
 // What a pod's annotation asks for keeps its place beside an operator's members.
 func TestByHandBesideAnAnnotation(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	asked := programs("count")[0]
-	asked.Band = &chain.Band{Min: 0, Max: 100}
-	list := append([]chain.Program{asked}, programs("acl")...)
+	asked.Band = &config.Band{Min: 0, Max: 100}
+	list := append([]config.Program{asked}, programs("acl")...)
 	*list[1].Priority = 5
 	p.apply(t, n, list...)
 	p.load(t, n, "drop", 50)
@@ -80,12 +80,12 @@ func TestByHandBesideAnAnnotation(t *testing.T) {
 // sharedByHand is a load whose map all members by hand share.
 func (p *pod) sharedByHand() Load {
 	l := p.byHand("count", 10)
-	l.Program.Maps = map[string]chain.MapSettings{"traffic": {Scope: chain.ScopeNode}}
+	l.Program.Maps = map[string]config.MapSettings{"traffic": {Scope: config.ScopeNode}}
 	return l
 }
 
 func TestSharedMapsGoWithTheLastMemberByHand(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p, q := Default(), newPod(t, 0), newPod(t, 0)
@@ -119,7 +119,7 @@ func TestSharedMapsGoWithTheLastMemberByHand(t *testing.T) {
 // A member whose answers the other end turns out not to take leaves none of its maps. GRO
 // that is turned off stands here for a kernel that does not poll by it.
 func TestSharedMapsOfAMemberThatIsTakenOffAgain(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	machineOnly(t)
 	p := polledPod(t)
 	testenv.NoLeaks(t)
@@ -134,12 +134,12 @@ func TestSharedMapsOfAMemberThatIsTakenOffAgain(t *testing.T) {
 	if l.Catalog, err = catalog.Open(dir); err != nil {
 		t.Fatal(err)
 	}
-	l.Program.Maps = map[string]chain.MapSettings{"same": {Scope: chain.ScopeNode}}
+	l.Program.Maps = map[string]config.MapSettings{"same": {Scope: config.ScopeNode}}
 	if _, err := n.Load(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
-	p.setGRO(t, chain.HostSide, false)
-	iface := p.open(t, chain.PodSide)
+	p.setGRO(t, config.HostSide, false)
+	iface := p.open(t, config.PodSide)
 	defer iface.NetNS.Close()
 	held, err := n.hold(t.Context(), iface.Key(), iface)
 	if err != nil {
@@ -156,7 +156,7 @@ func TestSharedMapsOfAMemberThatIsTakenOffAgain(t *testing.T) {
 
 // A DEL that finds the interface gone takes the operator's members along, and their maps.
 func TestDELOfASharedChainWhoseInterfaceIsGone(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
@@ -170,7 +170,7 @@ func TestDELOfASharedChainWhoseInterfaceIsGone(t *testing.T) {
 
 // The last members of an operator leave a pod's chain alone, and the other way round.
 func TestUnloadAllOfAPodsChain(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
@@ -194,7 +194,7 @@ func TestUnloadAllOfAPodsChain(t *testing.T) {
 // A record that is lost takes the knowledge of whose members run with it. They go on, and go
 // by force alone.
 func TestByHandOnAChainWhoseRecordIsBroken(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
@@ -204,7 +204,7 @@ func TestByHandOnAChainWhoseRecordIsBroken(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(filepath.Join(n.Records.Root, "broken")) })
-	before := p.attached(t, chain.PodSide)
+	before := p.attached(t, config.PodSide)
 	if _, err := n.Load(t.Context(), p.byHand("pass", 20)); !errors.Is(err, netdev.ErrBusy) {
 		t.Errorf("a load: %v", err)
 	}
@@ -212,13 +212,13 @@ func TestByHandOnAChainWhoseRecordIsBroken(t *testing.T) {
 	if _, err := n.UnloadAll(t.Context(), place, false); !errors.Is(err, ErrOthers) {
 		t.Errorf("an unload: %v", err)
 	}
-	if after := p.attached(t, chain.PodSide); after != before {
+	if after := p.attached(t, config.PodSide); after != before {
 		t.Errorf("it runs %s, and ran %s", after, before)
 	}
 	if _, err := n.UnloadAll(t.Context(), place, true); err != nil {
 		t.Error(err)
 	}
-	if a := p.attached(t, chain.PodSide); a.ProgramID != 0 {
+	if a := p.attached(t, config.PodSide); a.ProgramID != 0 {
 		t.Errorf("the interface carries %s", a)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -31,7 +32,7 @@ func TestLockNotGotInTime(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, programs("pass")...)
-	key := p.chain(t, n, chain.PodSide).Key
+	key := p.chain(t, n, config.PodSide).Key
 	chainLock := func() (func() error, error) {
 		l, err := n.BPFFS.Lock(t.Context(), key)
 		return l.Unlock, err
@@ -68,7 +69,7 @@ func TestLockNotGotInTime(t *testing.T) {
 				t.Errorf("got %v, want %s to be locked by process %d", err, tt.what, os.Getpid())
 			}
 			p.check(t, n)
-			if c := p.chain(t, n, chain.PodSide); c.Generation != 1 {
+			if c := p.chain(t, n, config.PodSide); c.Generation != 1 {
 				t.Errorf("the chain is of generation %d, want 1", c.Generation)
 			}
 		})
@@ -80,7 +81,7 @@ func TestSweepWaitsForNobody(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, programs("pass")...)
-	key := p.chain(t, n, chain.PodSide).Key
+	key := p.chain(t, n, config.PodSide).Key
 	p.deleteVeth(t)
 	l, err := n.BPFFS.Lock(t.Context(), key)
 	if err != nil {
@@ -110,7 +111,7 @@ func TestHookOfARunningChainStays(t *testing.T) {
 	n, p := Default(), newPod(t, 0)
 	p.Attach, p.Mode = chain.AttachLink, chain.ModeNative
 	p.apply(t, n, programs("pass")...)
-	before := p.attached(t, chain.PodSide)
+	before := p.attached(t, config.PodSide)
 	for _, tt := range []struct {
 		attach chain.Attach
 		mode   chain.Mode
@@ -125,14 +126,14 @@ func TestHookOfARunningChainStays(t *testing.T) {
 		if !errors.Is(err, netdev.ErrUnsupported) || !strings.Contains(err.Error(), "attached by link in mode native") {
 			t.Errorf("by %s in mode %s: %v", tt.attach, tt.mode, err)
 		}
-		if after := p.attached(t, chain.PodSide); after != before {
+		if after := p.attached(t, config.PodSide); after != before {
 			t.Errorf("by %s in mode %s: the interface carries %s, before %s", tt.attach, tt.mode, after, before)
 		}
 		p.check(t, n)
 	}
 	p.Attach, p.Mode = chain.AttachAuto, chain.ModeAuto
 	p.apply(t, n, programs("drop")...)
-	if c := p.chain(t, n, chain.PodSide); c.Attach != chain.AttachLink || c.Mode != chain.ModeNative {
+	if c := p.chain(t, n, config.PodSide); c.Attach != chain.AttachLink || c.Mode != chain.ModeNative {
 		t.Errorf("auto went from link and native to %s and %s", c.Attach, c.Mode)
 	}
 	p.remove(t, n)
@@ -162,15 +163,15 @@ func TestLeavesAChainThatCannotBeBuiltAgain(t *testing.T) {
 		leaves.Network = "other"
 		stays.apply(t, n, programs("count")...)
 		leaves.apply(t, n, programs("drop")...)
-		before := stays.attached(t, chain.PodSide)
+		before := stays.attached(t, config.PodSide)
 		damage(t, n)
 		leaves.remove(t, n)
 		leaves.remove(t, n)
-		c := stays.chain(t, n, chain.PodSide)
+		c := stays.chain(t, n, config.PodSide)
 		if got := memberList(c); got != "count drop" && got != "drop count" || len(c.Owners) != 1 || !c.Owners[0].Same(stays.owner()) {
 			t.Errorf("members %q of %v, want both, of the one who stays", got, c.Owners)
 		}
-		if after := stays.attached(t, chain.PodSide); after != before {
+		if after := stays.attached(t, config.PodSide); after != before {
 			t.Errorf("the interface carries %s, before %s", after, before)
 		}
 		stays.send(t, n, 1)
@@ -186,7 +187,7 @@ func TestLeavesAChainThatCannotBeBuiltAgain(t *testing.T) {
 // A bpffs that is unmounted takes every chain along. That keeps no pod from leaving,
 // nor from coming back.
 func TestUnmountedBPFFS(t *testing.T) {
-	testenv.TakesTurns(t, 1)
+	testenv.ShardByKernel(t, 1)
 	testenv.NoLeaks(t)
 	n := Default()
 	for _, w := range ways {

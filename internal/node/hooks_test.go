@@ -12,6 +12,7 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -28,7 +29,7 @@ func hooksOf(t *testing.T, n *Node, q HookQuery) []Hook {
 }
 
 // hook finds the pod's hook on one side among all there are.
-func (p *pod) hook(t *testing.T, n *Node, side chain.Side) Hook {
+func (p *pod) hook(t *testing.T, n *Node, side config.Side) Hook {
 	t.Helper()
 	iface := p.open(t, side)
 	defer iface.NetNS.Close()
@@ -54,7 +55,7 @@ func TestHooksOfChains(t *testing.T) {
 			if len(hooks) != 2 {
 				t.Errorf("%d hooks, want 2: %+v", len(hooks), hooks)
 			}
-			for side, members := range map[chain.Side][]string{chain.PodSide: {"count", "pass"}, chain.HostSide: {"drop"}} {
+			for side, members := range map[config.Side][]string{config.PodSide: {"count", "pass"}, config.HostSide: {"drop"}} {
 				c, iface := p.chain(t, n, side), p.open(t, side)
 				h, carried := keyedHook(t, hooks, c.Key), p.attached(t, side)
 				want := Hook{
@@ -87,8 +88,8 @@ func TestHooksOfChains(t *testing.T) {
 func TestHooksOfOthers(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
-	p.occupy(t, chain.PodSide)
-	iface := p.open(t, chain.HostSide)
+	p.occupy(t, config.PodSide)
+	iface := p.open(t, config.HostSide)
 	defer iface.NetNS.Close()
 	l, placed, err := iface.AttachLink(netdev.AttachOptions{Program: foreignProgram(t), Mode: chain.ModeGeneric})
 	if err != nil {
@@ -101,7 +102,7 @@ func TestHooksOfOthers(t *testing.T) {
 	}
 	defer os.Remove(pin)
 
-	byNetlink, byLink := p.hook(t, n, chain.PodSide), p.hook(t, n, chain.HostSide)
+	byNetlink, byLink := p.hook(t, n, config.PodSide), p.hook(t, n, config.HostSide)
 	if byNetlink.Whose != ForeignHook || byNetlink.Attach != chain.AttachNetlink || byNetlink.Holder != nil || byNetlink.Mode != chain.ModeNative || byNetlink.Members != nil {
 		t.Errorf("by netlink: %+v", byNetlink)
 	}
@@ -134,10 +135,10 @@ func ownName(t *testing.T) string {
 
 // A chain whose record was lost is foreign, and its pin tells that it was one.
 func TestHookOfALostRecord(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, programs("count")...)
-	key := p.chain(t, n, chain.PodSide).Key
+	key := p.chain(t, n, config.PodSide).Key
 	file := filepath.Join(n.Records.Root, "chains", key.String()+".json")
 	kept, err := os.ReadFile(file)
 	if err != nil {
@@ -146,7 +147,7 @@ func TestHookOfALostRecord(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	h := p.hook(t, n, chain.PodSide)
+	h := p.hook(t, n, config.PodSide)
 	pin := filepath.Join(n.BPFFS.Root, "xdp-chain/chains", key.String(), "link")
 	if h.Whose != ForeignHook || h.Holder == nil || !cmp.Equal(h.Holder.Pins, []string{pin}) {
 		t.Errorf("got %+v, %+v", h, h.Holder)
@@ -163,7 +164,7 @@ func TestHooksOfLibxdpsTools(t *testing.T) {
 	n, p := Default(), newPod(t, 0)
 	x := p.tool(t, n)
 	x.change(t, n, all(), 15, "pass", "drop")
-	h := p.hook(t, n, chain.PodSide)
+	h := p.hook(t, n, config.PodSide)
 	if h.Whose != LibxdpHook || h.Dispatcher != chain.DispatcherLibxdp || h.Attach != chain.AttachNetlink || len(h.Members) != 2 {
 		t.Fatalf("got %+v", h)
 	}
@@ -173,7 +174,7 @@ func TestHooksOfLibxdpsTools(t *testing.T) {
 		}
 	}
 	p.apply(t, n, programs("count")...)
-	if h = p.hook(t, n, chain.PodSide); h.Whose != ChainHook || len(h.Members) != 3 || h.Members[0].Name != "count" || h.Members[0].ID == 0 {
+	if h = p.hook(t, n, config.PodSide); h.Whose != ChainHook || len(h.Members) != 3 || h.Members[0].Name != "count" || h.Members[0].ID == 0 {
 		t.Errorf("once we joined: %+v", h)
 	}
 	p.remove(t, n)
@@ -185,7 +186,7 @@ func TestHooksOfLibxdpsTools(t *testing.T) {
 }
 
 func TestHookQuery(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	n, p, q := Default(), newPod(t, 0), newPod(t, 0)
 	p.apply(t, n, append(programs("count"), onHost(programs("pass")[0]))...)
 	q.apply(t, n, programs("count")...)
@@ -226,7 +227,7 @@ func TestHookQuery(t *testing.T) {
 
 // While a chain is swapped again and again, its hook never is anybody else's.
 func TestHooksDuringSwaps(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, programs("count")...)

@@ -19,6 +19,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -80,8 +81,8 @@ func onlyLeft(t *testing.T, n *Node, want ...LeftoverKind) {
 }
 
 // sharedCount is a program whose map all pods of the network share.
-func sharedCount() chain.Program {
-	return chain.Program{Name: "count", Maps: map[string]chain.MapSettings{"traffic": {Scope: chain.ScopeNode}}}
+func sharedCount() config.Program {
+	return config.Program{Name: "count", Maps: map[string]config.MapSettings{"traffic": {Scope: config.ScopeNode}}}
 }
 
 func TestTheLivingIsNoLeftover(t *testing.T) {
@@ -109,7 +110,7 @@ func TestTheLivingIsNoLeftover(t *testing.T) {
 }
 
 func TestLeftovers(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	fatal := func(t *testing.T, err error) {
 		t.Helper()
 		if err != nil {
@@ -205,11 +206,11 @@ func TestLeftovers(t *testing.T) {
 // Nothing is removed on account of a record that nobody can read, and whoever only looks
 // leaves it where it is.
 func TestLeftoversOfAnUnreadableRecord(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, programs("pass")...)
-	key := p.chain(t, n, chain.PodSide).Key
+	key := p.chain(t, n, config.PodSide).Key
 	file := filepath.Join(n.Records.Root, "chains", key.String()+".json")
 	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
@@ -221,7 +222,7 @@ func TestLeftoversOfAnUnreadableRecord(t *testing.T) {
 	if diff := cmp.Diff(before, kept(t, n)); diff != "" {
 		t.Errorf("a look has changed (-before +after):\n%s", diff)
 	}
-	if a := p.attached(t, chain.PodSide); a.ProgramID == 0 {
+	if a := p.attached(t, config.PodSide); a.ProgramID == 0 {
 		t.Error("the chain is off")
 	}
 	p.remove(t, n)
@@ -232,11 +233,11 @@ func TestLeftoversOfAnUnreadableRecord(t *testing.T) {
 
 // A chain that somebody works on is not looked at.
 func TestLeftoversPassOverTheBusy(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, programs("pass")...)
-	key := p.chain(t, n, chain.PodSide).Key
+	key := p.chain(t, n, config.PodSide).Key
 	lock, err := n.BPFFS.Lock(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +257,7 @@ func TestLeftoversPassOverTheBusy(t *testing.T) {
 // A namespace that comes while the node is looked at is not found, and no reason to take
 // what an ADD is just making for it.
 func TestWhatComesDuringTheLookIsNoLeftover(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	testenv.NoLeaks(t)
 	n := Default()
 	s, err := n.survey()
@@ -281,7 +282,7 @@ func TestWhatComesDuringTheLookIsNoLeftover(t *testing.T) {
 
 // An operator's interface may be moved, with the chain on it that netlink holds.
 func TestWhatWasMovedIsNoLeftover(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	other := testenv.NewNetNS(t)

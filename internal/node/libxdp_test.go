@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -43,7 +44,7 @@ type tool struct {
 
 func (p *pod) tool(t *testing.T, n *Node) tool {
 	t.Helper()
-	iface := p.open(t, chain.PodSide)
+	iface := p.open(t, config.PodSide)
 	defer iface.NetNS.Close()
 	return tool{pod: p, tree: n.BPFFS.Libxdp(iface.NetNS.Cookie())}
 }
@@ -61,7 +62,7 @@ func (x tool) change(t *testing.T, n *Node, stays func(slot) bool, priority int,
 
 func (x tool) try(t *testing.T, n *Node, stays func(slot) bool, priority int, names ...string) error {
 	t.Helper()
-	iface := x.pod.open(t, chain.PodSide)
+	iface := x.pod.open(t, config.PodSide)
 	defer iface.NetNS.Close()
 	rec := &record.Record{Key: iface.Key(), NetNS: x.pod.NetNS}
 	found, err := n.findLibxdp(rec, iface)
@@ -169,7 +170,7 @@ func (p *pod) listed(t *testing.T, n *Node) *Chain {
 	if err != nil {
 		t.Fatal(err)
 	}
-	iface := p.open(t, chain.PodSide)
+	iface := p.open(t, config.PodSide)
 	defer iface.NetNS.Close()
 	if i := slices.IndexFunc(list, func(c Chain) bool { return c.Key == iface.Key() }); i >= 0 {
 		return &list[i]
@@ -210,7 +211,7 @@ func TestLibxdpApplyAndRemove(t *testing.T) {
 		}
 	}
 	// libxdp's own names, and nothing else beside them.
-	id := p.attached(t, chain.PodSide).ProgramID
+	id := p.attached(t, config.PodSide).ProgramID
 	folder := filepath.Join(p.tool(t, n).tree.BPFFS(), "xdp", pin.Dispatch{Ifindex: c.Ifindex, ID: id}.String())
 	if diff := cmp.Diff([]string{"prog0-link", "prog0-prog", "prog1-link", "prog1-prog", "prog2-link", "prog2-prog"}, names(t, folder)); diff != "" {
 		t.Error(diff)
@@ -248,7 +249,7 @@ func TestLibxdpKeepsProgramsOverAChange(t *testing.T) {
 	p.apply(t, n, programs("count", "pass")...)
 	before := p.listed(t, n)
 	p.send(t, n, 3)
-	for _, list := range [][]chain.Program{programs("count"), programs("count", "drop"), programs("count", "drop", "pass", "acl")} {
+	for _, list := range [][]config.Program{programs("count"), programs("count", "drop"), programs("count", "drop", "pass", "acl")} {
 		p.apply(t, n, list...)
 		p.check(t, n)
 		if now := p.listed(t, n); now.Members[0].ProgramID != before.Members[0].ProgramID {
@@ -284,7 +285,7 @@ func TestLibxdpJoins(t *testing.T) {
 			p.send(t, n, 3)
 			p.remove(t, n)
 			p.shows(t, n, theirs(0, "pass", 15))
-			if a := p.attached(t, chain.PodSide); a.ProgramID == 0 {
+			if a := p.attached(t, config.PodSide); a.ProgramID == 0 {
 				t.Error("nothing is left of libxdp's tools' chain")
 			}
 			// Once more, in and out, and then the interface goes.
@@ -367,9 +368,9 @@ func TestLibxdpToolsChangeOurChain(t *testing.T) {
 func TestLibxdpRefusals(t *testing.T) {
 	testenv.NeedFreplace(t)
 	n := Default()
-	eleven := make([]chain.Program, 11)
+	eleven := make([]config.Program, 11)
 	for i := range eleven {
-		eleven[i] = chain.Program{Name: "m" + string(rune('a'+i)), Object: absolute(t, "../object/testdata/plain.o")}
+		eleven[i] = config.Program{Name: "m" + string(rune('a'+i)), Object: absolute(t, "../object/testdata/plain.o")}
 	}
 	for _, tt := range []struct {
 		name   string
@@ -399,10 +400,10 @@ func TestLibxdpRefusals(t *testing.T) {
 			"generic where native is", func(t *testing.T, p *pod) { p.tool(t, n).change(t, n, all(), 5, "pass") }, func(p *pod) { p.Mode = chain.ModeGeneric },
 			netdev.ErrUnsupported, "in mode native",
 		},
-		{"something else is there", func(t *testing.T, p *pod) { p.occupy(t, chain.PodSide) }, func(*pod) {}, netdev.ErrBusy, "carries XDP program"},
+		{"something else is there", func(t *testing.T, p *pod) { p.occupy(t, config.PodSide) }, func(*pod) {}, netdev.ErrBusy, "carries XDP program"},
 		{"a link", nil, func(p *pod) { p.Attach = chain.AttachLink }, netdev.ErrUnsupported, `use attach "auto"`},
 		{"a member without BTF", nil, func(p *pod) {
-			p.Programs = []chain.Program{{Name: "bare", Object: absolute(t, "../object/testdata/nobtf.o")}}
+			p.Programs = []config.Program{{Name: "bare", Object: absolute(t, "../object/testdata/nobtf.o")}}
 		}, dispatcher.ErrNoBTF, `member "bare"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -410,14 +411,14 @@ func TestLibxdpRefusals(t *testing.T) {
 			if tt.before != nil {
 				tt.before(t, p)
 			}
-			carried := p.attached(t, chain.PodSide)
+			carried := p.attached(t, config.PodSide)
 			p.Programs = programs("count")
 			tt.ask(p)
 			err := n.Apply(t.Context(), p.Attachment)
 			if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.words) {
 				t.Errorf("got %v, want %v with %q", err, tt.want, tt.words)
 			}
-			if now := p.attached(t, chain.PodSide); now != carried {
+			if now := p.attached(t, config.PodSide); now != carried {
 				t.Errorf("the interface carried %v and carries %v", carried, now)
 			}
 			if c := p.listed(t, n); c != nil {
@@ -533,7 +534,7 @@ func TestLibxdpKeepsFragsOfOthers(t *testing.T) {
 	testenv.NeedFreplace(t)
 	n := Default()
 	frags := func(p *pod) (dispatcherTakes bool, slots []bool) {
-		program, err := ebpf.NewProgramFromID(p.attached(t, chain.PodSide).ProgramID)
+		program, err := ebpf.NewProgramFromID(p.attached(t, config.PodSide).ProgramID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -555,7 +556,7 @@ func TestLibxdpKeepsFragsOfOthers(t *testing.T) {
 	if diff := cmp.Diff([]bool{true, true}, slots); diff != "" || together != alone {
 		t.Errorf("the dispatcher takes frags: %t alone, %t with ours; slots: %s", alone, together, diff)
 	}
-	p.apply(t, n, chain.Program{Name: "plain", Object: absolute(t, "../object/testdata/plain.o")})
+	p.apply(t, n, config.Program{Name: "plain", Object: absolute(t, "../object/testdata/plain.o")})
 	together, slots = frags(p)
 	if diff := cmp.Diff([]bool{true, false}, slots); diff != "" || together {
 		t.Errorf("with one that takes none the dispatcher takes frags: %t; slots: %s", together, diff)
@@ -596,7 +597,7 @@ func TestLibxdpBrokenRecordThenADD(t *testing.T) {
 		p.check(t, n)
 		p.shows(t, n, want...)
 		p.remove(t, n)
-		if a := p.attached(t, chain.PodSide); (a.ProgramID != 0) != others {
+		if a := p.attached(t, config.PodSide); (a.ProgramID != 0) != others {
 			t.Errorf("others' members there: %t; after DEL the interface carries %v", others, a)
 		}
 		p.vanish(t, n)

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -27,8 +28,8 @@ type Chain struct {
 	Ifindex   int       `json:"ifindex"`
 	// NetNS is the path of the interface's network namespace. For the host's it is
 	// /proc/self/ns/net, which leads whoever reads it on the host there.
-	NetNS string     `json:"netns"`
-	Side  chain.Side `json:"side"`
+	NetNS string      `json:"netns"`
+	Side  config.Side `json:"side"`
 	// Mode is what the kernel took, and ModeReason why it is generic under auto.
 	Mode       chain.Mode `json:"mode"`
 	ModeReason string     `json:"modeReason,omitempty"`

@@ -14,6 +14,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -28,7 +29,7 @@ type Load struct {
 	Place
 	// Program is the program. Its side and band mean nothing; without a name it gets one
 	// made of its function's.
-	Program chain.Program
+	Program config.Program
 	// Entry is the catalog entry it comes from, where it has no object of its own.
 	Entry   string
 	Catalog *catalog.Catalog // nil has the built-in programs
@@ -189,9 +190,9 @@ func (t *tenure) refreshOrBegin() error {
 	if err != nil {
 		return err
 	}
-	side := chain.PodSide
+	side := config.PodSide
 	if path == netdev.CurrentPath {
-		side = chain.HostSide
+		side = config.HostSide
 	}
 	t.rec = &record.Record{
 		Version: record.Version, Key: t.iface.Key(), Interface: t.iface.Name,

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -38,7 +39,7 @@ func machineOnly(t *testing.T) {
 // byHand is what loads a built-in program into the pod's chain, at a priority.
 func (p *pod) byHand(entry string, priority int) Load {
 	return Load{
-		Place: Place{NetNS: p.NetNS, Interface: p.Ifname}, Entry: entry, Program: chain.Program{Priority: &priority},
+		Place: Place{NetNS: p.NetNS, Interface: p.Ifname}, Entry: entry, Program: config.Program{Priority: &priority},
 		Dispatcher: p.Dispatcher, Attach: p.Attach, Metadata: map[string]string{"owner": "net-team"},
 	}
 }
@@ -99,7 +100,7 @@ func TestLoadAndUnload(t *testing.T) {
 			if err := n.Unload(t.Context(), false, loaded[0].ID, loaded[2].ID); err != nil {
 				t.Fatal(err)
 			}
-			if a := p.attached(t, chain.PodSide); a.ProgramID != 0 {
+			if a := p.attached(t, config.PodSide); a.ProgramID != 0 {
 				t.Errorf("with the last member gone the interface carries %s", a)
 			}
 			if err := n.Unload(t.Context(), false, loaded[0].ID); !errors.Is(err, ErrNoMember) {

@@ -24,7 +24,7 @@ func (p *pod) loadVersion(t *testing.T, n *Node, version chain.LibxdpVersion) er
 // One that a network's configuration names holds for those of its chains that are libxdp's,
 // and says nothing against others.
 func TestLoadOfAVersionForALinkedChain(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -62,7 +63,7 @@ func (n *Node) memberMaps(rec *record.Record, m *record.Member) ([]MemberMap, er
 }
 
 func (n *Node) memberMap(rec *record.Record, m *record.Member, name string) (MemberMap, error) {
-	one := MemberMap{Name: name, Scope: chain.ScopePod.String(), Owner: fmt.Sprintf("member %d", m.ID)}
+	one := MemberMap{Name: name, Scope: config.ScopePod.String(), Owner: fmt.Sprintf("member %d", m.ID)}
 	path, err := n.BPFFS.MapPath(rec.Key, m.Name, name)
 	if err != nil {
 		return one, err
@@ -109,7 +110,7 @@ func (n *Node) findOwner(one *MemberMap, m *record.Member) error {
 			}
 			continue
 		}
-		one.Scope, one.Owner, one.Pins = chain.ScopeNode.String(), "network "+network, append(one.Pins, path)
+		one.Scope, one.Owner, one.Pins = config.ScopeNode.String(), "network "+network, append(one.Pins, path)
 		if network == handNetwork {
 			one.Owner = "members loaded by hand"
 		}
@@ -145,7 +146,7 @@ func (n *Node) findUsers(list []MemberMap, of record.ID) error {
 			users[list[i].ID] = &list[i]
 		}
 	}
-	own := !slices.ContainsFunc(list, func(m MemberMap) bool { return m.Scope != chain.ScopePod.String() })
+	own := !slices.ContainsFunc(list, func(m MemberMap) bool { return m.Scope != config.ScopePod.String() })
 	records, err := n.records()
 	errs := []error{err}
 	for _, rec := range records {

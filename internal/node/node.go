@@ -10,7 +10,7 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
 
-// ErrDiffers is behind every difference that [Node.Check] finds between what is
+// ErrDiffers is wrapped by every difference that [Node.Check] finds between what is
 // recorded or configured and what the kernel has.
 var ErrDiffers = errors.New("the chain differs")
 

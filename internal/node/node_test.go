@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/crashtest"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
@@ -83,22 +84,22 @@ func newPod(t *testing.T, mtu int) *pod {
 	}
 }
 
-func programs(names ...string) []chain.Program {
-	list := make([]chain.Program, len(names))
+func programs(names ...string) []config.Program {
+	list := make([]config.Program, len(names))
 	for i, name := range names {
 		priority := 10 * (i + 1)
-		list[i] = chain.Program{Name: name, Priority: &priority}
+		list[i] = config.Program{Name: name, Priority: &priority}
 	}
 	return list
 }
 
-func onHost(p chain.Program) chain.Program {
-	side := chain.HostSide
+func onHost(p config.Program) config.Program {
+	side := config.HostSide
 	p.Side = &side
 	return p
 }
 
-func (p *pod) apply(t *testing.T, n *Node, list ...chain.Program) {
+func (p *pod) apply(t *testing.T, n *Node, list ...config.Program) {
 	t.Helper()
 	p.Programs = list
 	if err := n.Apply(t.Context(), p.Attachment); err != nil {
@@ -142,10 +143,10 @@ func (p *pod) sendFrames(t *testing.T, n *Node, frames ...[]byte) {
 // its dispatcher cannot count by its member count, which has to be the first.
 func (p *pod) entered(t *testing.T, n *Node) uint64 {
 	t.Helper()
-	if c := p.chain(t, n, chain.PodSide); c.Dispatcher == chain.DispatcherLibxdp {
+	if c := p.chain(t, n, config.PodSide); c.Dispatcher == chain.DispatcherLibxdp {
 		return countedBy(t, c.Members[0].ProgramID)
 	}
-	return sum(p.rows(t, n, chain.PodSide))
+	return sum(p.rows(t, n, config.PodSide))
 }
 
 func sum(rows []chain.Count) (packets uint64) {
@@ -156,7 +157,7 @@ func sum(rows []chain.Count) (packets uint64) {
 }
 
 // chain finds the pod's chain on one side in the list; nil where there is none.
-func (p *pod) chain(t *testing.T, n *Node, side chain.Side) *Chain {
+func (p *pod) chain(t *testing.T, n *Node, side config.Side) *Chain {
 	t.Helper()
 	list, err := n.List()
 	if err != nil {
@@ -170,7 +171,7 @@ func (p *pod) chain(t *testing.T, n *Node, side chain.Side) *Chain {
 	return nil
 }
 
-func (p *pod) rows(t *testing.T, n *Node, side chain.Side) []chain.Count {
+func (p *pod) rows(t *testing.T, n *Node, side config.Side) []chain.Count {
 	t.Helper()
 	c := p.chain(t, n, side)
 	if c == nil {
@@ -190,7 +191,7 @@ func (p *pod) rows(t *testing.T, n *Node, side chain.Side) []chain.Count {
 }
 
 // attached is what an end of the pod's veth pair carries.
-func (p *pod) attached(t *testing.T, side chain.Side) netdev.Attached {
+func (p *pod) attached(t *testing.T, side config.Side) netdev.Attached {
 	t.Helper()
 	iface := p.open(t, side)
 	defer iface.NetNS.Close()
@@ -201,10 +202,10 @@ func (p *pod) attached(t *testing.T, side chain.Side) netdev.Attached {
 	return a
 }
 
-func (p *pod) open(t *testing.T, side chain.Side) *netdev.Interface {
+func (p *pod) open(t *testing.T, side config.Side) *netdev.Interface {
 	t.Helper()
 	open, name := func() (*netdev.NetNS, error) { return netdev.OpenNetNS(p.NetNS) }, p.Ifname
-	if side == chain.HostSide {
+	if side == config.HostSide {
 		open, name = netdev.CurrentNetNS, p.host
 	}
 	ns, err := open()
@@ -224,9 +225,9 @@ func TestApplyAndRemove(t *testing.T) {
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, append(programs("count", "pass", "drop"), onHost(programs("count")[0]))...)
 
-	c := p.chain(t, n, chain.PodSide)
+	c := p.chain(t, n, config.PodSide)
 	want := &Chain{
-		Key: c.Key, Interface: "eth0", Ifindex: c.Key.Ifindex, NetNS: p.NetNS, Side: chain.PodSide,
+		Key: c.Key, Interface: "eth0", Ifindex: c.Key.Ifindex, NetNS: p.NetNS, Side: config.PodSide,
 		Mode: chain.ModeNative, Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked,
 		DispatcherReason: c.DispatcherReason, Generation: 1, Owners: []record.Owner{p.owner()},
 		Members: []ChainMember{
@@ -242,17 +243,17 @@ func TestApplyAndRemove(t *testing.T) {
 		t.Error("no word of why it is this dispatcher")
 	}
 	p.send(t, n, 7)
-	if diff := cmp.Diff([]chain.Count{{Member: "drop", Verdict: chain.VerdictDrop, Packets: 7}}, p.rows(t, n, chain.PodSide)); diff != "" {
+	if diff := cmp.Diff([]chain.Count{{Member: "drop", Verdict: chain.VerdictDrop, Packets: 7}}, p.rows(t, n, config.PodSide)); diff != "" {
 		t.Error(diff)
 	}
-	if p.chain(t, n, chain.HostSide) == nil || p.attached(t, chain.HostSide).ProgramID == 0 {
+	if p.chain(t, n, config.HostSide) == nil || p.attached(t, config.HostSide).ProgramID == 0 {
 		t.Error("no chain on side host")
 	}
 	if err := n.Check(t.Context(), p.Attachment); err != nil {
 		t.Errorf("check: %v", err)
 	}
 	p.remove(t, n)
-	for _, side := range []chain.Side{chain.PodSide, chain.HostSide} {
+	for _, side := range []config.Side{config.PodSide, config.HostSide} {
 		if a := p.attached(t, side); a.ProgramID != 0 {
 			t.Errorf("side %s still carries %s", side, a)
 		}
@@ -266,12 +267,12 @@ func TestApplyTwiceChangesNothing(t *testing.T) {
 			testenv.NoLeaks(t)
 			n, p := Default(), w.pod(t)
 			p.apply(t, n, programs("count", "acl")...)
-			before, chainBefore := p.attached(t, chain.PodSide), p.chain(t, n, chain.PodSide)
+			before, chainBefore := p.attached(t, config.PodSide), p.chain(t, n, config.PodSide)
 			p.apply(t, n, programs("count", "acl")...)
-			if diff := cmp.Diff(before, p.attached(t, chain.PodSide)); diff != "" {
+			if diff := cmp.Diff(before, p.attached(t, config.PodSide)); diff != "" {
 				t.Error(diff)
 			}
-			if diff := cmp.Diff(chainBefore, p.chain(t, n, chain.PodSide)); diff != "" {
+			if diff := cmp.Diff(chainBefore, p.chain(t, n, config.PodSide)); diff != "" {
 				t.Error(diff)
 			}
 			p.remove(t, n)
@@ -294,10 +295,10 @@ func TestMembersThatStayKeepCountsAndMaps(t *testing.T) {
 				{Member: chain.RemovedMember, Verdict: chain.VerdictDrop, Packets: 4},
 				{Member: "(end)", Verdict: chain.VerdictPass, Packets: 8},
 			}
-			if diff := cmp.Diff(w.counts(want), p.rows(t, n, chain.PodSide)); diff != "" {
+			if diff := cmp.Diff(w.counts(want), p.rows(t, n, config.PodSide)); diff != "" {
 				t.Error(diff)
 			}
-			if c := p.chain(t, n, chain.PodSide); c.Generation != 3 {
+			if c := p.chain(t, n, config.PodSide); c.Generation != 3 {
 				t.Errorf("generation %d, want 3", c.Generation)
 			}
 			if got := p.countedIPv4(t, n); got != 12 {
@@ -314,11 +315,11 @@ func TestTwoOwnersShareAChain(t *testing.T) {
 	copied := filepath.Join(t.TempDir(), "drop.o")
 	copyFile(t, "../../bpf/drop/drop.o", copied)
 	first := *p
-	first.apply(t, n, chain.Program{Name: "mine", Object: copied})
+	first.apply(t, n, config.Program{Name: "mine", Object: copied})
 	second := *p
 	second.Network = "other"
 	second.apply(t, n, programs("count")...)
-	if names := memberList(p.chain(t, n, chain.PodSide)); names != "count mine" {
+	if names := memberList(p.chain(t, n, config.PodSide)); names != "count mine" {
 		t.Errorf("members %q, want %q", names, "count mine")
 	}
 
@@ -333,12 +334,12 @@ func TestTwoOwnersShareAChain(t *testing.T) {
 		t.Fatal(err)
 	}
 	second.remove(t, n)
-	c := p.chain(t, n, chain.PodSide)
+	c := p.chain(t, n, config.PodSide)
 	if names := memberList(c); names != "mine" || len(c.Owners) != 1 {
 		t.Errorf("members %q of %d owners, want mine of one", names, len(c.Owners))
 	}
 	p.send(t, n, 2)
-	if diff := cmp.Diff([]chain.Count{{Member: "mine", Verdict: chain.VerdictDrop, Packets: 2}}, p.rows(t, n, chain.PodSide)); diff != "" {
+	if diff := cmp.Diff([]chain.Count{{Member: "mine", Verdict: chain.VerdictDrop, Packets: 2}}, p.rows(t, n, config.PodSide)); diff != "" {
 		t.Error(diff)
 	}
 	first.remove(t, n)
@@ -367,20 +368,20 @@ func TestFailedApplyLeavesNothing(t *testing.T) {
 		want   error
 	}{
 		{"host side busy", func(t *testing.T, p *pod) {
-			p.occupy(t, chain.HostSide)
-			p.Programs = []chain.Program{good, onHost(good)}
+			p.occupy(t, config.HostSide)
+			p.Programs = []config.Program{good, onHost(good)}
 		}, netdev.ErrBusy},
 		{"pod side busy", func(t *testing.T, p *pod) {
-			p.occupy(t, chain.PodSide)
-			p.Programs = []chain.Program{good}
+			p.occupy(t, config.PodSide)
+			p.Programs = []config.Program{good}
 		}, netdev.ErrBusy},
 		{"no such interface", func(t *testing.T, p *pod) {
-			p.Ifname, p.Programs = "eth7", []chain.Program{good}
+			p.Ifname, p.Programs = "eth7", []config.Program{good}
 		}, netdev.ErrNoInterface},
 		{"no such namespace", func(t *testing.T, p *pod) {
-			p.NetNS, p.Programs = "/run/netns/gone", []chain.Program{good}
+			p.NetNS, p.Programs = "/run/netns/gone", []config.Program{good}
 		}, netdev.ErrNetNSGone},
-		{"time is up", func(t *testing.T, p *pod) { p.Programs = []chain.Program{good} }, context.Canceled},
+		{"time is up", func(t *testing.T, p *pod) { p.Programs = []config.Program{good} }, context.Canceled},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newPod(t, 0)
@@ -402,7 +403,7 @@ func TestFailedApplyLeavesNothing(t *testing.T) {
 }
 
 // occupy puts a foreign program on an interface until the test ends.
-func (p *pod) occupy(t *testing.T, side chain.Side) {
+func (p *pod) occupy(t *testing.T, side config.Side) {
 	t.Helper()
 	iface, foreign := p.open(t, side), foreignProgram(t)
 	t.Cleanup(func() { iface.NetNS.Close() })
@@ -435,15 +436,15 @@ func TestModesOnAJumboInterface(t *testing.T) {
 		t.Run(fmt.Sprintf("%s %q", tt.mode, filepath.Base(tt.object)), func(t *testing.T) {
 			testenv.NoLeaks(t)
 			p := newPod(t, 9000)
-			p.Mode, p.Programs = tt.mode, []chain.Program{{Name: "pass", Object: tt.object}}
+			p.Mode, p.Programs = tt.mode, []config.Program{{Name: "pass", Object: tt.object}}
 			if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, tt.err) {
 				t.Fatalf("got %v, want %v", err, tt.err)
 			}
 			if tt.err != nil {
 				return
 			}
-			c := p.chain(t, n, chain.PodSide)
-			if c.Mode != tt.want || p.attached(t, chain.PodSide).Mode != tt.want {
+			c := p.chain(t, n, config.PodSide)
+			if c.Mode != tt.want || p.attached(t, config.PodSide).Mode != tt.want {
 				t.Errorf("mode %s, want %s", c.Mode, tt.want)
 			}
 			if wantWhy := tt.mode == chain.ModeAuto && tt.want == chain.ModeGeneric; (c.ModeReason != "") != wantWhy {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -20,7 +21,7 @@ import (
 // packet that is sent.
 func (t *tenure) transmits(s *record.State) bool {
 	isVeth := t.iface == nil || t.iface.Kind == "veth" // an interface that cannot be found may be one
-	return s != nil && isVeth && s.Mode != chain.ModeGeneric && s.Requested.PeerNapi == chain.PeerNapiAuto &&
+	return s != nil && isVeth && s.Mode != chain.ModeGeneric && s.Requested.PeerNapi == config.PeerNapiAuto &&
 		slices.ContainsFunc(s.Members, func(m record.Member) bool { return m.Transmits })
 }
 

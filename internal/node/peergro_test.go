@@ -22,16 +22,17 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
 
 // transmitting is a chain whose member answers pings.
-func transmitting() []chain.Program { return programs("icmp-echo") }
+func transmitting() []config.Program { return programs("icmp-echo") }
 
 // gro tells whether GRO is on at an end of the pod's veth pair.
-func (p *pod) gro(t *testing.T, side chain.Side) bool {
+func (p *pod) gro(t *testing.T, side config.Side) bool {
 	t.Helper()
 	iface := p.open(t, side)
 	defer iface.NetNS.Close()
@@ -42,7 +43,7 @@ func (p *pod) gro(t *testing.T, side chain.Side) bool {
 	return on
 }
 
-func (p *pod) setGRO(t *testing.T, side chain.Side, on bool) {
+func (p *pod) setGRO(t *testing.T, side config.Side, on bool) {
 	t.Helper()
 	iface := p.open(t, side)
 	defer iface.NetNS.Close()
@@ -54,7 +55,7 @@ func (p *pod) setGRO(t *testing.T, side chain.Side, on bool) {
 func (p *pod) wantGRO(t *testing.T, pod, host bool) {
 	t.Helper()
 	type ends struct{ Pod, Host bool }
-	if diff := cmp.Diff(ends{pod, host}, ends{p.gro(t, chain.PodSide), p.gro(t, chain.HostSide)}); diff != "" {
+	if diff := cmp.Diff(ends{pod, host}, ends{p.gro(t, config.PodSide), p.gro(t, config.HostSide)}); diff != "" {
 		t.Errorf("GRO (-want +got):\n%s", diff)
 	}
 }
@@ -156,10 +157,10 @@ func TestPeerGRO(t *testing.T) {
 			if !answersPings(t, "", podAddress) {
 				t.Error("no answer")
 			}
-			if c := p.chain(t, n, chain.PodSide); c.PeerGRO != p.host {
+			if c := p.chain(t, n, config.PodSide); c.PeerGRO != p.host {
 				t.Errorf("listed with GRO at %q, want %q", c.PeerGRO, p.host)
 			}
-			rows := p.rows(t, n, chain.PodSide)
+			rows := p.rows(t, n, config.PodSide)
 			if !slices.Contains(rows, chain.Count{Member: "icmp-echo", Verdict: chain.VerdictTX, Packets: 3}) {
 				t.Errorf("counts %v", rows)
 			}
@@ -203,7 +204,7 @@ func TestPeerGROOfBothEnds(t *testing.T) {
 func TestPeerGROThatWasOn(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, p := Default(), polledPod(t)
-	p.setGRO(t, chain.HostSide, true)
+	p.setGRO(t, config.HostSide, true)
 	p.apply(t, n, transmitting()...)
 	p.apply(t, n, append(transmitting(), programs("count")...)...)
 	p.remove(t, n)
@@ -215,10 +216,10 @@ func TestPeerGROUntouched(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		change func(p *pod)
-		list   []chain.Program
+		list   []config.Program
 	}{
 		{"nobody transmits", func(*pod) {}, programs("count")},
-		{"off", func(p *pod) { p.PeerNapi = chain.PeerNapiOff }, transmitting()},
+		{"off", func(p *pod) { p.PeerNapi = config.PeerNapiOff }, transmitting()},
 		{"generic", func(p *pod) { p.Mode = chain.ModeGeneric }, transmitting()},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -228,7 +229,7 @@ func TestPeerGROUntouched(t *testing.T) {
 			p.apply(t, n, tt.list...)
 			p.wantGRO(t, false, false)
 			p.check(t, n)
-			p.setGRO(t, chain.HostSide, true)
+			p.setGRO(t, config.HostSide, true)
 			p.remove(t, n)
 			p.wantGRO(t, false, true)
 		})
@@ -251,7 +252,7 @@ func TestPeerGROWhereAutoIsGeneric(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.apply(t, n, transmitting()...)
-	if mode := p.attached(t, chain.PodSide).Mode; mode != chain.ModeGeneric {
+	if mode := p.attached(t, config.PodSide).Mode; mode != chain.ModeGeneric {
 		t.Fatalf("mode %s", mode)
 	}
 	p.wantGRO(t, false, false)
@@ -294,7 +295,7 @@ func TestCheckNamesPeerGRO(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, p := Default(), polledPod(t)
 	p.apply(t, n, transmitting()...)
-	p.setGRO(t, chain.HostSide, false)
+	p.setGRO(t, config.HostSide, false)
 	err := n.Check(t.Context(), p.Attachment)
 	if !errors.Is(err, ErrDiffers) || !strings.Contains(err.Error(), "GRO is off at "+p.host) {
 		t.Errorf("check: %v", err)
@@ -302,7 +303,7 @@ func TestCheckNamesPeerGRO(t *testing.T) {
 	p.apply(t, n, transmitting()...)
 	p.wantGRO(t, false, true)
 	p.check(t, n)
-	p.setGRO(t, chain.HostSide, false)
+	p.setGRO(t, config.HostSide, false)
 	p.remove(t, n)
 	p.wantGRO(t, false, false)
 }
@@ -335,7 +336,7 @@ func TestPeerGROWhereThePathIsGone(t *testing.T) {
 	p.apply(t, n, transmitting()...)
 	testenv.RemoveNetNS(t, p.NetNS)
 	p.remove(t, n)
-	if p.gro(t, chain.HostSide) {
+	if p.gro(t, config.HostSide) {
 		t.Error("GRO is still on at the host's end")
 	}
 }
@@ -373,7 +374,7 @@ func TestTransmittingToAProgram(t *testing.T) {
 		p.Dispatcher = chain.DispatcherLibxdp
 	}
 	silenced(t, p.NetNS)
-	for _, side := range []chain.Side{chain.PodSide, chain.HostSide} {
+	for _, side := range []config.Side{config.PodSide, config.HostSide} {
 		p.setGRO(t, side, false) // which is on from the beginning on kernels before 5.13
 	}
 	testenv.NoLeaks(t)
@@ -398,7 +399,7 @@ func TestKilledWithPeerGRO(t *testing.T) {
 	for _, tt := range []struct {
 		name, body string
 		way        way
-		old, next  []chain.Program // nil: none
+		old, next  []config.Program // nil: none
 		finishes   []finish
 	}{
 		{"first ADD", "apply", ways[0], nil, transmitting(), []finish{withDEL, withADD}},
@@ -411,13 +412,13 @@ func TestKilledWithPeerGRO(t *testing.T) {
 			p := polledPod(t)
 			p.Attach = tt.way.attach
 			eachKill(t, tt.body, p.with(t, tt.next), func(t *testing.T) {
-				p.setGRO(t, chain.HostSide, false)
+				p.setGRO(t, config.HostSide, false)
 				if tt.old != nil {
 					p.apply(t, n, tt.old...)
 				}
 			}, func(t *testing.T, then finish) {
-				runs := p.attached(t, chain.PodSide).ProgramID != 0
-				if c := p.chain(t, n, chain.PodSide); runs && c != nil && c.Members[0].Name == "icmp-echo" && !p.gro(t, chain.HostSide) {
+				runs := p.attached(t, config.PodSide).ProgramID != 0
+				if c := p.chain(t, n, config.PodSide); runs && c != nil && c.Members[0].Name == "icmp-echo" && !p.gro(t, config.HostSide) {
 					t.Error("a chain that transmits runs, and GRO is off at the other end")
 				}
 				switch then {
@@ -441,12 +442,12 @@ func TestKilledWithPeerGRO(t *testing.T) {
 func TestSweepRestoresPeerGRO(t *testing.T) {
 	n := Default()
 	p := polledPod(t)
-	eachKill(t, "apply", p.with(t, transmitting()), func(t *testing.T) { p.setGRO(t, chain.HostSide, false) }, func(t *testing.T, _ finish) {
-		runs := p.chain(t, n, chain.PodSide) != nil
+	eachKill(t, "apply", p.with(t, transmitting()), func(t *testing.T) { p.setGRO(t, config.HostSide, false) }, func(t *testing.T, _ finish) {
+		runs := p.chain(t, n, config.PodSide) != nil
 		if err := n.Sweep(t.Context(), 16); err != nil {
 			t.Error(err)
 		}
-		if !runs && p.attached(t, chain.PodSide).ProgramID == 0 {
+		if !runs && p.attached(t, config.PodSide).ProgramID == 0 {
 			p.wantGRO(t, false, false)
 		}
 		p.remove(t, n)

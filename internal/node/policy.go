@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
@@ -39,7 +40,7 @@ func checkSettable(entry *catalog.Entry, program *object.Program) error {
 
 // checkBand returns nil if the priority that a program has got lies in its band,
 // whoever gave it.
-func checkBand(p *chain.Program, m chain.Member) error {
+func checkBand(p *config.Program, m chain.Member) error {
 	err := p.Band.Admit(m.Priority)
 	if err != nil && p.Priority == nil {
 		return fmt.Errorf("%w; the annotation gives none, and this is the one that the program has by itself", err)
@@ -60,7 +61,7 @@ func checkOrder(members []wanted) error {
 				continue
 			}
 			if own.Name == asked.Name { // of another network's, or of the command line's
-				return fmt.Errorf("%w: program %q, which the pod's annotation names, is in the chain already; a pod cannot change it", chain.ErrPolicy, asked.Name)
+				return fmt.Errorf("%w: program %q, which the pod's annotation names, is in the chain already; a pod cannot change it", config.ErrPolicy, asked.Name)
 			}
 			// An operator who puts a member behind what a pod asked for has seen that.
 			if own.Owner.Kind == record.OwnerCLI || chain.Compare(asked.Member.Member, own.Member.Member) > 0 {
@@ -76,7 +77,7 @@ func checkOrder(members []wanted) error {
 				continue
 			}
 			return fmt.Errorf("%w: program %q (priority %d), which the pod's annotation names, would stand before %q (priority %d), and it %s: packets would get by; it can only have a place behind",
-				chain.ErrPolicy, asked.Name, asked.Priority, own.Name, own.Priority, fault)
+				config.ErrPolicy, asked.Name, asked.Priority, own.Name, own.Priority, fault)
 		}
 	}
 	return nil
@@ -110,7 +111,7 @@ func keepsDispatcher(ctx context.Context, members []wanted, reason error) error 
 		return err
 	}
 	return fmt.Errorf(`%w: what the pod's annotation names cannot be linked with the network's own programs, and dispatcher libxdp counts nothing and is held by netlink, which root in the pod can undo: %w; give the network dispatcher "libxdp" if that may be`,
-		chain.ErrPolicy, reason)
+		config.ErrPolicy, reason)
 }
 
 // keepsNative tells whether a chain may not go from native mode to generic for the sake of

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
@@ -40,19 +41,19 @@ func entryOf(t *testing.T, name, file, more string) string {
 }
 
 // at is a program with a priority.
-func at(priority int, name string) chain.Program {
-	return chain.Program{Name: name, Priority: &priority}
+func at(priority int, name string) config.Program {
+	return config.Program{Name: name, Priority: &priority}
 }
 
 // asked is a program of a pod's annotation, where the whole range of priorities up to
 // 199 is the network's band.
-func asked(p chain.Program) chain.Program {
-	p.Band = &chain.Band{Min: 0, Max: 199}
+func asked(p config.Program) config.Program {
+	p.Band = &config.Band{Min: 0, Max: 199}
 	return p
 }
 
-func from100(p chain.Program) chain.Program {
-	p.Band = &chain.Band{Min: 100, Max: 199}
+func from100(p config.Program) config.Program {
+	p.Band = &config.Band{Min: 100, Max: 199}
 	return p
 }
 
@@ -66,56 +67,56 @@ func TestPolicyOnSettledMembers(t *testing.T) {
 	tests := []struct {
 		name    string
 		entries []string
-		wants   []chain.Program
+		wants   []config.Program
 		err     error // nil: it is taken
 		says    []string
 	}{
-		{"default priority", nil, []chain.Program{from100(chain.Program{Name: "drop"})}, chain.ErrPolicy, []string{"priority 50", "100 to 199", "gives none"}},
-		{"own priority", nil, []chain.Program{from100(at(99, "drop"))}, chain.ErrPolicy, []string{`"drop"`, "priority 99", "100 to 199"}},
-		{"priority in the band", nil, []chain.Program{from100(at(100, "drop"))}, nil, nil},
+		{"default priority", nil, []config.Program{from100(config.Program{Name: "drop"})}, config.ErrPolicy, []string{"priority 50", "100 to 199", "gives none"}},
+		{"own priority", nil, []config.Program{from100(at(99, "drop"))}, config.ErrPolicy, []string{`"drop"`, "priority 99", "100 to 199"}},
+		{"priority in the band", nil, []config.Program{from100(at(100, "drop"))}, nil, nil},
 		{
 			"object's own priority",
 			[]string{entryOf(t, "configured", "runconfig.o", "function: both")},
-			[]chain.Program{from100(chain.Program{Name: "configured"})},
-			chain.ErrPolicy,
+			[]config.Program{from100(config.Program{Name: "configured"})},
+			config.ErrPolicy,
 			[]string{"priority 10", "100 to 199"},
 		},
 		{
 			"object's own priority over the catalog's",
 			[]string{entryOf(t, "configured", "runconfig.o", "function: both\npriority: 150")},
-			[]chain.Program{from100(chain.Program{Name: "configured"})},
+			[]config.Program{from100(config.Program{Name: "configured"})},
 			nil,
 			nil,
 		},
 
-		{"drops in front", nil, []chain.Program{at(20, "acl"), asked(at(10, "drop"))}, nil, nil},
-		{"lets by in front", []string{final}, []chain.Program{at(20, "acl"), asked(at(10, "pass"))}, chain.ErrPolicy, []string{`"pass" (priority 10)`, `"acl" (priority 20)`, "proceed on pass"}},
-		{"lets by behind", []string{final}, []chain.Program{at(20, "acl"), asked(at(30, "pass"))}, nil, nil},
-		{"lets by between", []string{final}, []chain.Program{at(20, "acl"), asked(at(30, "pass")), at(40, "count")}, chain.ErrPolicy, []string{`"count" (priority 40)`}},
-		{"lets by, equal, name first", []string{final}, []chain.Program{at(30, "ratelimit"), asked(at(30, "pass"))}, chain.ErrPolicy, []string{`"ratelimit"`}},
-		{"lets by, equal, name last", []string{final}, []chain.Program{at(30, "acl"), asked(at(30, "pass"))}, nil, nil},
-		{"sends in front", []string{sends}, []chain.Program{at(20, "acl"), asked(at(10, "pass"))}, chain.ErrPolicy, []string{"sends packets itself"}},
-		{"sends behind", []string{sends}, []chain.Program{at(20, "acl"), asked(at(30, "pass"))}, nil, nil},
-		{"lets by in front of another pod's choice", []string{final}, []chain.Program{asked(at(20, "acl")), asked(at(10, "pass"))}, nil, nil},
-		{"lets by on the other side", []string{final}, []chain.Program{onHost(at(20, "acl")), asked(at(10, "pass"))}, nil, nil},
-		{"the network's own lets by", []string{final}, []chain.Program{asked(at(20, "acl")), at(10, "pass")}, nil, nil},
+		{"drops in front", nil, []config.Program{at(20, "acl"), asked(at(10, "drop"))}, nil, nil},
+		{"lets by in front", []string{final}, []config.Program{at(20, "acl"), asked(at(10, "pass"))}, config.ErrPolicy, []string{`"pass" (priority 10)`, `"acl" (priority 20)`, "proceed on pass"}},
+		{"lets by behind", []string{final}, []config.Program{at(20, "acl"), asked(at(30, "pass"))}, nil, nil},
+		{"lets by between", []string{final}, []config.Program{at(20, "acl"), asked(at(30, "pass")), at(40, "count")}, config.ErrPolicy, []string{`"count" (priority 40)`}},
+		{"lets by, equal, name first", []string{final}, []config.Program{at(30, "ratelimit"), asked(at(30, "pass"))}, config.ErrPolicy, []string{`"ratelimit"`}},
+		{"lets by, equal, name last", []string{final}, []config.Program{at(30, "acl"), asked(at(30, "pass"))}, nil, nil},
+		{"sends in front", []string{sends}, []config.Program{at(20, "acl"), asked(at(10, "pass"))}, config.ErrPolicy, []string{"sends packets itself"}},
+		{"sends behind", []string{sends}, []config.Program{at(20, "acl"), asked(at(30, "pass"))}, nil, nil},
+		{"lets by in front of another pod's choice", []string{final}, []config.Program{asked(at(20, "acl")), asked(at(10, "pass"))}, nil, nil},
+		{"lets by on the other side", []string{final}, []config.Program{onHost(at(20, "acl")), asked(at(10, "pass"))}, nil, nil},
+		{"the network's own lets by", []string{final}, []config.Program{asked(at(20, "acl")), at(10, "pass")}, nil, nil},
 
-		{"bounds fit", []string{globals("u8: {min: 0, max: 255}, s16: {min: -32768, max: 32767}, color: {min: 0, max: 7}")}, []chain.Program{asked(chain.Program{Name: "tuned"})}, nil, nil},
-		{"values fit", []string{globals(`color: {values: [RED, BLUE]}, flag: {values: [true]}, ip: {values: ["10.0.0.1", "${pod.ip}"]}`)}, []chain.Program{asked(chain.Program{Name: "tuned"})}, nil, nil},
-		{"no such variable", []string{globals("speed: {min: 1, max: 2}")}, []chain.Program{asked(chain.Program{Name: "tuned"})}, object.ErrUnusable, []string{"0.yaml", "settable", "global speed", "no such variable"}},
-		{"upper bound does not fit", []string{globals("u8: {min: 0, max: 256}")}, []chain.Program{asked(chain.Program{Name: "tuned"})}, object.ErrUnusable, []string{"0.yaml", "settable", "global u8", "256", "0 to 255"}},
-		{"lower bound does not fit", []string{globals("u8: {min: -1, max: 255}")}, []chain.Program{asked(chain.Program{Name: "tuned"})}, object.ErrUnusable, []string{"global u8", "-1"}},
-		{"bounds of a text", []string{globals("name: {min: 1, max: 2}")}, []chain.Program{asked(chain.Program{Name: "tuned"})}, object.ErrUnusable, []string{"global name", "char[8]"}},
-		{"bounds of a switch", []string{globals("flag: {min: 0, max: 1}")}, []chain.Program{asked(chain.Program{Name: "tuned"})}, object.ErrUnusable, []string{"global flag", "true or false"}},
-		{"a value does not fit", []string{globals("color: {values: [RED, PINK]}")}, []chain.Program{asked(chain.Program{Name: "tuned"})}, object.ErrUnusable, []string{"settable", "global color", "PINK"}},
-		{"the network's own has nothing settable", []string{globals("speed: {min: 1, max: 2}")}, []chain.Program{{Name: "tuned"}}, nil, nil},
+		{"bounds fit", []string{globals("u8: {min: 0, max: 255}, s16: {min: -32768, max: 32767}, color: {min: 0, max: 7}")}, []config.Program{asked(config.Program{Name: "tuned"})}, nil, nil},
+		{"values fit", []string{globals(`color: {values: [RED, BLUE]}, flag: {values: [true]}, ip: {values: ["10.0.0.1", "${pod.ip}"]}`)}, []config.Program{asked(config.Program{Name: "tuned"})}, nil, nil},
+		{"no such variable", []string{globals("speed: {min: 1, max: 2}")}, []config.Program{asked(config.Program{Name: "tuned"})}, object.ErrUnusable, []string{"0.yaml", "settable", "global speed", "no such variable"}},
+		{"upper bound does not fit", []string{globals("u8: {min: 0, max: 256}")}, []config.Program{asked(config.Program{Name: "tuned"})}, object.ErrUnusable, []string{"0.yaml", "settable", "global u8", "256", "0 to 255"}},
+		{"lower bound does not fit", []string{globals("u8: {min: -1, max: 255}")}, []config.Program{asked(config.Program{Name: "tuned"})}, object.ErrUnusable, []string{"global u8", "-1"}},
+		{"bounds of a text", []string{globals("name: {min: 1, max: 2}")}, []config.Program{asked(config.Program{Name: "tuned"})}, object.ErrUnusable, []string{"global name", "char[8]"}},
+		{"bounds of a switch", []string{globals("flag: {min: 0, max: 1}")}, []config.Program{asked(config.Program{Name: "tuned"})}, object.ErrUnusable, []string{"global flag", "true or false"}},
+		{"a value does not fit", []string{globals("color: {values: [RED, PINK]}")}, []config.Program{asked(config.Program{Name: "tuned"})}, object.ErrUnusable, []string{"settable", "global color", "PINK"}},
+		{"the network's own has nothing settable", []string{globals("speed: {min: 1, max: 2}")}, []config.Program{{Name: "tuned"}}, nil, nil},
 
-		{"object missing", []string{"name: tuned\nobject: /nowhere/tuned.o"}, []chain.Program{asked(chain.Program{Name: "tuned"})}, object.ErrUnusable, []string{"0.yaml", "/nowhere/tuned.o"}},
-		{"function missing", []string{entryOf(t, "tuned", "several.o", "")}, []chain.Program{asked(chain.Program{Name: "tuned"})}, object.ErrUnusable, []string{"0.yaml", "several.o"}},
-		{"the entry's own global does not fit", []string{entryOf(t, "tuned", "globals.o", "function: globals\nglobals: {u8: 256}")}, []chain.Program{asked(chain.Program{Name: "tuned"})}, object.ErrUnusable, []string{"0.yaml", "global u8"}},
-		{"unknown", nil, []chain.Program{asked(chain.Program{Name: "tuned"})}, catalog.ErrUnknown, []string{`"tuned"`}},
-		{"broken", []string{"name: acl\npriority: first"}, []chain.Program{{Name: "acl"}}, catalog.ErrBroken, []string{"0.yaml:2", "priority"}},
-		{"broken, and not needed", []string{"name: acl\npriority: first"}, []chain.Program{{Name: "count"}}, nil, nil},
+		{"object missing", []string{"name: tuned\nobject: /nowhere/tuned.o"}, []config.Program{asked(config.Program{Name: "tuned"})}, object.ErrUnusable, []string{"0.yaml", "/nowhere/tuned.o"}},
+		{"function missing", []string{entryOf(t, "tuned", "several.o", "")}, []config.Program{asked(config.Program{Name: "tuned"})}, object.ErrUnusable, []string{"0.yaml", "several.o"}},
+		{"the entry's own global does not fit", []string{entryOf(t, "tuned", "globals.o", "function: globals\nglobals: {u8: 256}")}, []config.Program{asked(config.Program{Name: "tuned"})}, object.ErrUnusable, []string{"0.yaml", "global u8"}},
+		{"unknown", nil, []config.Program{asked(config.Program{Name: "tuned"})}, catalog.ErrUnknown, []string{`"tuned"`}},
+		{"broken", []string{"name: acl\npriority: first"}, []config.Program{{Name: "acl"}}, catalog.ErrBroken, []string{"0.yaml:2", "priority"}},
+		{"broken, and not needed", []string{"name: acl\npriority: first"}, []config.Program{{Name: "count"}}, nil, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -141,18 +142,18 @@ func TestApplyFromCatalog(t *testing.T) {
 	c, dir := catalogOf(t,
 		entryOf(t, "drop", "runconfig.o", "priority: 7\nproceedOn: [pass, tx]\ntransmits: true\nfunction: silent"))
 	p.Catalog = c
-	p.PeerNapi = chain.PeerNapiOff // kernels before 5.13 want a program at the other end
+	p.PeerNapi = config.PeerNapiOff // kernels before 5.13 want a program at the other end
 
-	p.Programs = []chain.Program{{Name: "count"}, asked(at(5, "drop"))}
-	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, chain.ErrPolicy) {
+	p.Programs = []config.Program{{Name: "count"}, asked(at(5, "drop"))}
+	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, config.ErrPolicy) {
 		t.Fatalf("got %v, want an ErrPolicy", err)
 	}
-	if p.chain(t, n, chain.PodSide) != nil {
+	if p.chain(t, n, config.PodSide) != nil {
 		t.Error("a chain is left")
 	}
 
-	p.apply(t, n, chain.Program{Name: "count", Priority: new(5)}, asked(chain.Program{Name: "drop"}))
-	rec, err := n.Records.Load(p.chain(t, n, chain.PodSide).Key)
+	p.apply(t, n, config.Program{Name: "count", Priority: new(5)}, asked(config.Program{Name: "drop"}))
+	rec, err := n.Records.Load(p.chain(t, n, config.PodSide).Key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,8 +181,8 @@ func TestPolicyAmongNetworks(t *testing.T) {
 	c, _ := catalogOf(t, "name: pass\nproceedOn: []\n")
 	other := *p
 	other.Network, other.Catalog = "other", c
-	other.Programs = []chain.Program{asked(at(10, "pass"))}
-	if err := n.Apply(t.Context(), other.Attachment); !errors.Is(err, chain.ErrPolicy) {
+	other.Programs = []config.Program{asked(at(10, "pass"))}
+	if err := n.Apply(t.Context(), other.Attachment); !errors.Is(err, config.ErrPolicy) {
 		t.Errorf("got %v, want an ErrPolicy", err)
 	}
 	other.apply(t, n, asked(at(30, "pass")))
@@ -199,9 +200,9 @@ func TestPolicyAmongNetworksTheOtherWayRound(t *testing.T) {
 	p.apply(t, n, asked(at(10, "pass")))
 	other := *p
 	other.Network, other.Catalog = "other", nil
-	for _, want := range [][]chain.Program{{at(20, "acl")}, {at(5, "pass")}} {
+	for _, want := range [][]config.Program{{at(20, "acl")}, {at(5, "pass")}} {
 		other.Programs = want
-		if err := n.Apply(t.Context(), other.Attachment); !errors.Is(err, chain.ErrPolicy) || !strings.Contains(err.Error(), `"pass"`) {
+		if err := n.Apply(t.Context(), other.Attachment); !errors.Is(err, config.ErrPolicy) || !strings.Contains(err.Error(), `"pass"`) {
 			t.Errorf("%s: got %v, want an ErrPolicy", want[0].Name, err)
 		}
 	}
@@ -220,24 +221,24 @@ func TestAnnotationKeepsNative(t *testing.T) {
 	p.Catalog = c
 	noticer := at(110, "noticer")
 
-	p.Programs = []chain.Program{at(20, "drop"), asked(noticer)}
-	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, chain.ErrPolicy) || !strings.Contains(err.Error(), "generic") {
+	p.Programs = []config.Program{at(20, "drop"), asked(noticer)}
+	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, config.ErrPolicy) || !strings.Contains(err.Error(), "generic") {
 		t.Errorf("got %v, want an ErrPolicy that says why", err)
 	}
-	if p.chain(t, n, chain.PodSide) != nil {
+	if p.chain(t, n, config.PodSide) != nil {
 		t.Error("a chain is left")
 	}
 	for _, tt := range []struct {
-		wants []chain.Program
+		wants []config.Program
 		mode  chain.Mode
 	}{
-		{[]chain.Program{at(20, "drop"), asked(at(110, "count"))}, chain.ModeNative},
-		{[]chain.Program{at(20, "drop"), noticer}, chain.ModeGeneric},
-		{[]chain.Program{noticer, asked(at(120, "count"))}, chain.ModeGeneric},
-		{[]chain.Program{asked(noticer)}, chain.ModeGeneric},
+		{[]config.Program{at(20, "drop"), asked(at(110, "count"))}, chain.ModeNative},
+		{[]config.Program{at(20, "drop"), noticer}, chain.ModeGeneric},
+		{[]config.Program{noticer, asked(at(120, "count"))}, chain.ModeGeneric},
+		{[]config.Program{asked(noticer)}, chain.ModeGeneric},
 	} {
 		p.apply(t, n, tt.wants...)
-		if got := p.attached(t, chain.PodSide).Mode; got != tt.mode {
+		if got := p.attached(t, config.PodSide).Mode; got != tt.mode {
 			t.Errorf("%v: mode %s, want %s", tt.wants, got, tt.mode)
 		}
 		p.remove(t, n)
@@ -249,29 +250,29 @@ func TestAnnotationKeepsNative(t *testing.T) {
 func TestAnnotationKeepsTheDispatcher(t *testing.T) {
 	testenv.NoLeaks(t)
 	n := Default()
-	unlicensed := func(name string) chain.Program {
-		return chain.Program{Name: name, Object: absolute(t, "../object/testdata/plain.o")}
+	unlicensed := func(name string) config.Program {
+		return config.Program{Name: name, Object: absolute(t, "../object/testdata/plain.o")}
 	}
 	c, _ := catalogOf(t, entryOf(t, "unlicensed", "plain.o", ""))
 	tests := []struct {
 		name    string
 		attach  chain.Attach
-		wants   []chain.Program
+		wants   []config.Program
 		refused bool
 	}{
-		{"takes it off", chain.AttachAuto, []chain.Program{{Name: "count"}, asked(at(100, "unlicensed"))}, true},
-		{"takes it off the other way round", chain.AttachAuto, []chain.Program{unlicensed("own"), asked(at(100, "count"))}, true},
-		{"would take it off", chain.AttachLink, []chain.Program{{Name: "count"}, asked(at(100, "unlicensed"))}, true},
-		{"of the same licence", chain.AttachAuto, []chain.Program{unlicensed("own"), asked(at(100, "unlicensed"))}, false},
-		{"takes its counters", chain.AttachNetlink, []chain.Program{{Name: "count"}, asked(at(100, "unlicensed"))}, true},
-		{"none to be had", chain.AttachAuto, []chain.Program{{Name: "count"}, unlicensed("own"), asked(at(100, "pass"))}, false},
-		{"alone", chain.AttachAuto, []chain.Program{asked(at(100, "count")), asked(at(100, "unlicensed"))}, false},
+		{"takes it off", chain.AttachAuto, []config.Program{{Name: "count"}, asked(at(100, "unlicensed"))}, true},
+		{"takes it off the other way round", chain.AttachAuto, []config.Program{unlicensed("own"), asked(at(100, "count"))}, true},
+		{"would take it off", chain.AttachLink, []config.Program{{Name: "count"}, asked(at(100, "unlicensed"))}, true},
+		{"of the same licence", chain.AttachAuto, []config.Program{unlicensed("own"), asked(at(100, "unlicensed"))}, false},
+		{"takes its counters", chain.AttachNetlink, []config.Program{{Name: "count"}, asked(at(100, "unlicensed"))}, true},
+		{"none to be had", chain.AttachAuto, []config.Program{{Name: "count"}, unlicensed("own"), asked(at(100, "pass"))}, false},
+		{"alone", chain.AttachAuto, []config.Program{asked(at(100, "count")), asked(at(100, "unlicensed"))}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			// Without freplace the kernel has no libxdp for those who may have it.
 			err := n.Status(t.Context(), Attachment{Programs: tt.wants, Catalog: c, Attach: tt.attach})
-			if errors.Is(err, chain.ErrPolicy) != tt.refused {
+			if errors.Is(err, config.ErrPolicy) != tt.refused {
 				t.Errorf("got %v; to be refused: %t", err, tt.refused)
 			}
 		})
@@ -279,10 +280,10 @@ func TestAnnotationKeepsTheDispatcher(t *testing.T) {
 
 	p := newPod(t, 0)
 	p.Catalog, p.Programs = c, tests[0].wants
-	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, chain.ErrPolicy) || !strings.Contains(err.Error(), "licences") {
+	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, config.ErrPolicy) || !strings.Contains(err.Error(), "licences") {
 		t.Errorf("got %v, want an ErrPolicy that says why", err)
 	}
-	if p.chain(t, n, chain.PodSide) != nil {
+	if p.chain(t, n, config.PodSide) != nil {
 		t.Error("a chain is left")
 	}
 }
@@ -293,20 +294,20 @@ func TestStatusOfTheCatalog(t *testing.T) {
 	tests := []struct {
 		name     string
 		entries  []string
-		programs []chain.Program
+		programs []config.Program
 		allowed  []string
 		err      error    // nil: any that says this
 		says     []string // nil: all is right
 	}{
-		{"right", []string{"name: count\npriority: 150"}, []chain.Program{{Name: "acl"}}, []string{"count", "ratelimit", "flow-stats"}, nil, nil},
+		{"right", []string{"name: count\npriority: 150"}, []config.Program{{Name: "acl"}}, []string{"count", "ratelimit", "flow-stats"}, nil, nil},
 		{"a file is at fault that nobody needs", []string{"name: mine\nprio: 1"}, nil, nil, catalog.ErrBroken, []string{"0.yaml:2", "prio"}},
 		{"several are", []string{"name: mine\nprio: 1", "name: [", "name: count"}, nil, []string{"count"}, catalog.ErrBroken, []string{"0.yaml", "1.yaml"}},
-		{"an allowed program does not exist", nil, []chain.Program{{Name: "acl"}}, []string{"count", "rate-limit"}, catalog.ErrUnknown, []string{`"rate-limit"`}},
+		{"an allowed program does not exist", nil, []config.Program{{Name: "acl"}}, []string{"count", "rate-limit"}, catalog.ErrUnknown, []string{`"rate-limit"`}},
 		{"its object does not", []string{"name: mine\nobject: /nowhere/mine.o"}, nil, []string{"mine"}, object.ErrUnusable, []string{"0.yaml", "/nowhere/mine.o"}},
 		{"its settable does not fit", []string{"name: ratelimit\nsettable: {pps: {min: 1, max: 4294967296}}"}, nil, []string{"ratelimit"}, object.ErrUnusable, []string{"0.yaml", "settable", "global pps"}},
-		{"the kernel refuses it", []string{entryOf(t, "mine", "../../dispatcher/internal/chaintest/testdata/refused.o", "")}, []chain.Program{{Name: "acl"}}, []string{"mine"}, nil, []string{"mine"}},
-		{"one that the configuration lists too", nil, []chain.Program{{Name: "count"}, onHost(chain.Program{Name: "drop"})}, []string{"count", "drop"}, nil, nil},
-		{"only behind", []string{"name: drop\ntransmits: true\npriority: 0"}, []chain.Program{{Name: "count"}}, []string{"drop"}, nil, nil},
+		{"the kernel refuses it", []string{entryOf(t, "mine", "../../dispatcher/internal/chaintest/testdata/refused.o", "")}, []config.Program{{Name: "acl"}}, []string{"mine"}, nil, []string{"mine"}},
+		{"one that the configuration lists too", nil, []config.Program{{Name: "count"}, onHost(config.Program{Name: "drop"})}, []string{"count", "drop"}, nil, nil},
+		{"only behind", []string{"name: drop\ntransmits: true\npriority: 0"}, []config.Program{{Name: "count"}}, []string{"drop"}, nil, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -56,7 +57,7 @@ func (p *pod) unloadAll(t *testing.T, n *Node) {
 	if _, err := n.UnloadAll(t.Context(), p.byHand("", 0).Place, false); err != nil {
 		t.Fatal(err)
 	}
-	if a := p.attached(t, chain.PodSide); a.ProgramID != 0 {
+	if a := p.attached(t, config.PodSide); a.ProgramID != 0 {
 		t.Errorf("with all members gone the interface carries %s", a)
 	}
 }
@@ -93,11 +94,11 @@ func TestFillDrainRefill(t *testing.T) {
 			testenv.NoLeaks(t)
 			n := Default()
 			p.loadAt(t, n, fill...)
-			before, onHook := p.listed(t, n), p.attached(t, chain.PodSide)
+			before, onHook := p.listed(t, n), p.attached(t, config.PodSide)
 			if _, err := n.Load(t.Context(), p.byHand("pass", 50)); !errors.Is(err, chain.ErrTooManyMembers) {
 				t.Errorf("one more: %v", err)
 			}
-			if diff := cmp.Diff(before, p.listed(t, n)); diff != "" || p.attached(t, chain.PodSide) != onHook {
+			if diff := cmp.Diff(before, p.listed(t, n)); diff != "" || p.attached(t, config.PodSide) != onHook {
 				t.Errorf("one more was refused, and changed the chain: %s", diff)
 			}
 			p.unloadAll(t, n)
@@ -114,7 +115,7 @@ func TestFillDrainRefill(t *testing.T) {
 }
 
 func TestTwoInterfacesDoNotTouchEachOther(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p, q := Default(), newPod(t, 0), newPod(t, 0)
@@ -188,7 +189,7 @@ func (p *pod) counted(t *testing.T, n *Node, m ChainMember) uint64 {
 }
 
 func TestIDsAreNeverGivenTwice(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)

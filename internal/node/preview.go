@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/enum"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -13,7 +14,7 @@ import (
 // Foreseen is the chain that an interface would get. Its JSON form is stable: fields are
 // added, none is taken away or given another meaning.
 type Foreseen struct {
-	Side chain.Side `json:"side"`
+	Side config.Side `json:"side"`
 	// Members in running order.
 	Members []ForeseenMember `json:"members"`
 }
@@ -73,7 +74,7 @@ func Preview(a Attachment) ([]Foreseen, error) {
 		c = chooseLibxdp(a.LibxdpVersion, "")
 	}
 	list := []Foreseen{}
-	for _, side := range []chain.Side{chain.PodSide, chain.HostSide} {
+	for _, side := range []config.Side{config.PodSide, config.HostSide} {
 		if len(wants[side]) == 0 {
 			continue
 		}

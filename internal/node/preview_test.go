@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -18,12 +19,12 @@ func TestPreview(t *testing.T) {
 	testenv.NoLeaks(t)
 	c, dir := catalogOf(t, "name: count\npriority: 150\nproceedOn: [pass]\n", entryOf(t, "mine", "plain.o", "priority: 1"))
 	got, err := Preview(Attachment{
-		Side: chain.HostSide, Catalog: c,
-		Programs: []chain.Program{
+		Side: config.HostSide, Catalog: c,
+		Programs: []config.Program{
 			at(20, "acl"),
 			{Name: "mine"},
-			{Name: "mine", Side: new(chain.PodSide), Priority: new(3), Globals: map[string]json.RawMessage{}},
-			{Name: "count", Band: &chain.Band{Min: 100, Max: 199}},
+			{Name: "mine", Side: new(config.PodSide), Priority: new(3), Globals: map[string]json.RawMessage{}},
+			{Name: "count", Band: &config.Band{Min: 100, Max: 199}},
 		},
 	})
 	if err != nil {
@@ -34,9 +35,9 @@ func TestPreview(t *testing.T) {
 		Member: chain.Member{Name: "mine", Function: "plain", Priority: 3, ProceedOn: chain.DefaultProceedOn},
 		Source: SourceConflist, Origin: plain, CatalogFile: filepath.Join(dir, "1.yaml"),
 	}
-	want := []Foreseen{{Side: chain.PodSide, Members: []ForeseenMember{mine}}}
+	want := []Foreseen{{Side: config.PodSide, Members: []ForeseenMember{mine}}}
 	mine.Priority = 1
-	want = append(want, Foreseen{Side: chain.HostSide, Members: []ForeseenMember{
+	want = append(want, Foreseen{Side: config.HostSide, Members: []ForeseenMember{
 		mine,
 		{
 			Member:   chain.Member{Name: "acl", Function: "acl", Priority: 20, ProceedOn: chain.DefaultProceedOn},
@@ -53,10 +54,10 @@ func TestPreview(t *testing.T) {
 }
 
 func TestPreviewRefuses(t *testing.T) {
-	many := func(count int) []chain.Program {
-		var list []chain.Program
+	many := func(count int) []config.Program {
+		var list []config.Program
 		for i := range count {
-			list = append(list, chain.Program{Name: "p" + string(rune('a'+i/26)) + string(rune('a'+i%26)), Object: absolute(t, "../object/testdata/plain.o")})
+			list = append(list, config.Program{Name: "p" + string(rune('a'+i/26)) + string(rune('a'+i%26)), Object: absolute(t, "../object/testdata/plain.o")})
 		}
 		return list
 	}
@@ -70,7 +71,7 @@ func TestPreviewRefuses(t *testing.T) {
 		{"65 members", Attachment{Programs: many(65)}, chain.ErrTooManyMembers},
 		{"10 members of libxdp's dispatcher", Attachment{Programs: many(10), Dispatcher: chain.DispatcherLibxdp}, nil},
 		{"11 members of libxdp's dispatcher", Attachment{Programs: many(11), Dispatcher: chain.DispatcherLibxdp}, chain.ErrTooManyMembers},
-		{"a name twice", Attachment{Programs: []chain.Program{{Name: "acl"}, {Name: "acl"}}}, chain.ErrInvalid},
+		{"a name twice", Attachment{Programs: []config.Program{{Name: "acl"}, {Name: "acl"}}}, chain.ErrInvalid},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

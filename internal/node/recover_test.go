@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -26,7 +27,7 @@ const (
 
 // changeUntil does what Apply does to the pod's side, up to a step, and leaves
 // everything as a killed process would: files and pins as they are, its lock free.
-func (p *pod) changeUntil(t *testing.T, n *Node, until step, list []chain.Program) {
+func (p *pod) changeUntil(t *testing.T, n *Node, until step, list []config.Program) {
 	t.Helper()
 	fatal := func(err error) {
 		t.Helper()
@@ -41,7 +42,7 @@ func (p *pod) changeUntil(t *testing.T, n *Node, until step, list []chain.Progra
 	defer s.close()
 	wants, err := resolveSides(newResolver(nil), &a, s, a.sides())
 	fatal(err)
-	for _, w := range wants[chain.PodSide] {
+	for _, w := range wants[config.PodSide] {
 		fatal(n.Store.Put(w.object))
 	}
 	fatal(n.BPFFS.Ensure())
@@ -55,9 +56,9 @@ func (p *pod) changeUntil(t *testing.T, n *Node, until step, list []chain.Progra
 	fatal(err)
 	defer tn.release()
 	if tn.rec == nil {
-		tn.rec = &record.Record{Version: record.Version, Key: s.pod.Key(), Interface: s.pod.Name, NetNS: a.NetNS, Side: chain.PodSide}
+		tn.rec = &record.Record{Version: record.Version, Key: s.pod.Key(), Interface: s.pod.Name, NetNS: a.NetNS, Side: config.PodSide}
 	}
-	plan, err := tn.planWith(&a, wants[chain.PodSide])
+	plan, err := tn.planWith(&a, wants[config.PodSide])
 	fatal(err)
 	found, err := n.findLibxdp(tn.rec, tn.iface)
 	fatal(err)
@@ -124,7 +125,7 @@ func TestDiesInTheFirstADD(t *testing.T) {
 					p.changeUntil(t, n, until, programs("count", "drop"))
 					finish.then(t, p)
 					p.remove(t, n)
-					if a := p.attached(t, chain.PodSide); a.ProgramID != 0 {
+					if a := p.attached(t, config.PodSide); a.ProgramID != 0 {
 						t.Errorf("dies after step %d, by %s: still carries %s", until, w, a)
 					}
 				})
@@ -138,7 +139,7 @@ func TestDiesInAChange(t *testing.T) {
 	for until := diesAfterRecord; until < steps; until++ {
 		for i, w := range ways {
 			t.Run(w.String(), func(t *testing.T) {
-				testenv.TakesTurns(t, int(until)+i)
+				testenv.ShardByKernel(t, int(until)+i)
 				testenv.NoLeaks(t)
 				p := w.pod(t)
 				p.apply(t, n, programs("count", "pass")...)
@@ -160,7 +161,7 @@ func TestDiesInAChange(t *testing.T) {
 						{Member: "(end)", Verdict: chain.VerdictPass, Packets: 3},
 					}
 				}
-				if diff := cmp.Diff(w.counts(want), p.rows(t, n, chain.PodSide)); diff != "" {
+				if diff := cmp.Diff(w.counts(want), p.rows(t, n, config.PodSide)); diff != "" {
 					t.Errorf("dies after step %d: %s", until, diff)
 				}
 				if got := p.countedIPv4(t, n); got != 5 {
@@ -181,7 +182,7 @@ func TestDiesInTheFirstADDAndTheSecondFails(t *testing.T) {
 			testenv.NoLeaks(t)
 			p := newPod(t, 0)
 			p.changeUntil(t, n, until, programs("count", "drop"))
-			p.occupy(t, chain.HostSide)
+			p.occupy(t, config.HostSide)
 			p.Programs = bothSides()
 			if err := n.Apply(t.Context(), p.Attachment); err == nil {
 				t.Error("no error though the host's side is busy")

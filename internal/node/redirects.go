@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 )
@@ -40,7 +41,7 @@ func (w *wanted) dropRedirects(kept map[string]*ebpf.Map, others map[string]bool
 
 // shares tells whether a map of the member is not its chain's own.
 func (w *wanted) shares(name string) bool {
-	return w.Maps[name].Pinned != "" || w.program.MapScope(name, w.Maps) == chain.ScopeNode
+	return w.Maps[name].Pinned != "" || w.scope(name) == config.ScopeNode
 }
 
 // plainEntries returns what somebody has put into a map that redirects, but for entries

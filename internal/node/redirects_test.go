@@ -9,6 +9,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -40,9 +41,9 @@ func TestMapOfOthersIsNotMadeAnew(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer theirs.Unpin()
-			p.apply(t, n, chain.Program{
+			p.apply(t, n, config.Program{
 				Name: "send", Object: absolute(t, "../object/testdata/stages.o"), Function: "send",
-				Maps: map[string]chain.MapSettings{tt.name: {Pinned: path}},
+				Maps: map[string]config.MapSettings{tt.name: {Pinned: path}},
 			})
 			oneBuffer := p.byHand("", 90)
 			oneBuffer.Program.Object = absolute(t, "testdata/before.o")
@@ -50,7 +51,7 @@ func TestMapOfOthersIsNotMadeAnew(t *testing.T) {
 			if (err != nil) != tt.refused || err != nil && !strings.Contains(err.Error(), `shared map "cpus" of member "send"`) {
 				t.Errorf("member %q, %v", m.Name, err)
 			}
-			c := p.chain(t, n, chain.PodSide)
+			c := p.chain(t, n, config.PodSide)
 			used, err := n.BPFFS.OpenMap(c.Key, c.Generation, "send", tt.name)
 			if err != nil {
 				t.Fatal(err)

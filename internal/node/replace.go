@@ -11,8 +11,8 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
 
@@ -27,7 +27,7 @@ type Replacement struct {
 	// Globals and Maps are set besides, or in the place of, those that were set for the
 	// member. A map for which something is set is made anew.
 	Globals map[string]json.RawMessage
-	Maps    map[string]chain.MapSettings
+	Maps    map[string]config.MapSettings
 	// Force allows to replace a member that came with a CNI attachment.
 	Force bool
 }
@@ -102,7 +102,7 @@ func (t *tenure) mayTransmit(members []record.Member) error {
 
 // resolve makes the member of what it is to run and of what it was.
 func (r *Replacement) resolve(old *record.Member, iface *netdev.Interface) (*wanted, error) {
-	p := chain.Program{
+	p := config.Program{
 		Name: old.Name, Object: r.Object, Function: r.Function,
 		Priority: &old.Priority, ProceedOn: &old.ProceedOn,
 		Globals: over(old.Globals, r.Globals), Maps: over(old.Maps, r.Maps),

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -80,7 +81,7 @@ func TestReplace(t *testing.T) {
 }
 
 func TestReplaceSetsAnew(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
@@ -89,7 +90,7 @@ func TestReplaceSetsAnew(t *testing.T) {
 	if _, err := n.Replace(t.Context(), old.ID, Replacement{
 		Object:  absolute(t, "testdata/after.o"),
 		Globals: map[string]json.RawMessage{"step": []byte("5")},
-		Maps:    map[string]chain.MapSettings{"same": {Entries: []chain.MapEntry{{Key: []byte("0"), Value: []byte("100")}}}},
+		Maps:    map[string]config.MapSettings{"same": {Entries: []config.MapEntry{{Key: []byte("0"), Value: []byte("100")}}}},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +122,7 @@ func TestReplaceSetsAnew(t *testing.T) {
 // What was set with "$${" stays what it stood for, however often the program is replaced;
 // what is set anew is expanded.
 func TestReplaceExpandsNothingTwice(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
@@ -133,8 +134,8 @@ func TestReplaceExpandsNothingTwice(t *testing.T) {
 		}
 		return rec.State.Members[0]
 	}
-	entries := func(value string) map[string]chain.MapSettings {
-		return map[string]chain.MapSettings{"names": {Entries: []chain.MapEntry{{Key: []byte(`"02:00:00:00:00:01"`), Value: []byte(value)}}}}
+	entries := func(value string) map[string]config.MapSettings {
+		return map[string]config.MapSettings{"names": {Entries: []config.MapEntry{{Key: []byte(`"02:00:00:00:00:01"`), Value: []byte(value)}}}}
 	}
 	globals := func(value string) map[string]json.RawMessage {
 		return map[string]json.RawMessage{"name": []byte(value)}
@@ -171,13 +172,13 @@ func TestReplaceExpandsNothingTwice(t *testing.T) {
 }
 
 func TestReplacementThatIsRefused(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	old := p.loadBefore(t, n)
 	p.sendByHand(t, n, 3)
-	before, onHook := p.listed(t, n), p.attached(t, chain.PodSide)
+	before, onHook := p.listed(t, n), p.attached(t, config.PodSide)
 	for _, tt := range []struct {
 		name string
 		Replacement
@@ -209,7 +210,7 @@ func TestReplacementThatIsRefused(t *testing.T) {
 
 // A pod's member is replaced by force alone, CHECK tells, and an ADD puts it back.
 func TestReplaceOfOthers(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
@@ -257,7 +258,7 @@ func TestReplaceUnderTraffic(t *testing.T) {
 			})
 			p.counts(t, n, sent)
 			want := []chain.Count{{Member: "drop", Verdict: chain.VerdictDrop, Packets: sent}}
-			if diff := cmp.Diff(want, p.rows(t, n, chain.PodSide)); diff != "" {
+			if diff := cmp.Diff(want, p.rows(t, n, config.PodSide)); diff != "" {
 				t.Error(diff)
 			}
 			if got := p.first(t, n, "same"); got != 2*sent {

@@ -8,8 +8,8 @@ import (
 	"fmt"
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 )
 
@@ -44,7 +44,7 @@ type resolver struct {
 // settings are what is set for a program.
 type settings struct {
 	globals map[string]json.RawMessage
-	maps    map[string]chain.MapSettings
+	maps    map[string]config.MapSettings
 }
 
 func newResolver(c *catalog.Catalog) *resolver {
@@ -53,7 +53,7 @@ func newResolver(c *catalog.Catalog) *resolver {
 
 // readAhead reads and parses the programs' objects, for resolve to find. What goes
 // wrong goes wrong there again, and is told there.
-func (r *resolver) readAhead(programs []chain.Program) {
+func (r *resolver) readAhead(programs []config.Program) {
 	for _, p := range programs {
 		_, _ = r.source(&p)
 	}
@@ -61,7 +61,7 @@ func (r *resolver) readAhead(programs []chain.Program) {
 
 // resolve settles each program: the object it comes from, its place in the
 // chain, and the values its globals and map entries get for this pod.
-func (r *resolver) resolve(programs []chain.Program, owner record.Owner, pod object.Pod) ([]wanted, error) {
+func (r *resolver) resolve(programs []config.Program, owner record.Owner, pod object.Pod) ([]wanted, error) {
 	list := make([]wanted, 0, len(programs))
 	for i := range programs {
 		w, err := r.one(programs[i], owner, pod)
@@ -81,7 +81,7 @@ func nameProgram(name string, err error) error {
 	return fmt.Errorf("program %q: %w", name, err)
 }
 
-func (r *resolver) one(p chain.Program, owner record.Owner, pod object.Pod) (wanted, error) {
+func (r *resolver) one(p config.Program, owner record.Owner, pod object.Pod) (wanted, error) {
 	if err := p.Check(); err != nil {
 		return wanted{}, err
 	}
@@ -97,7 +97,7 @@ func (r *resolver) one(p chain.Program, owner record.Owner, pod object.Pod) (wan
 }
 
 // settle fills in the program and what the record says of it.
-func (w *wanted) settle(p *chain.Program, from *provenance, owner record.Owner, pod object.Pod, final settings) (err error) {
+func (w *wanted) settle(p *config.Program, from *provenance, owner record.Owner, pod object.Pod, final settings) (err error) {
 	if w.program, err = from.object.Program(p.Function); err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (w *wanted) settle(p *chain.Program, from *provenance, owner record.Owner, 
 		}
 	}
 	w.Member = record.Member{
-		Member: p.Settle(w.program.Function, from.defaults(), w.program.RunConfig),
+		Member: p.WithDefaults(w.program.Function, from.defaults(), w.program.RunConfig),
 		Owner:  owner, Object: from.object.Digest, Origin: from.origin(), Transmits: from.entry.Transmits, Asked: w.asked,
 	}
 	if w.Globals, err = expandGlobals(p.Globals, pod, final.globals); err != nil {
@@ -135,10 +135,36 @@ func (n *Node) rebuild(m record.Member) (wanted, error) {
 
 // configure gives the program the globals and the map settings of its record.
 func (w *wanted) configure() error {
-	if err := w.program.ConfigureMaps(w.Maps); err != nil {
+	if err := w.program.ConfigureMaps(w.mapSettings()); err != nil {
 		return err
 	}
 	return w.program.SetGlobals(w.Globals)
+}
+
+// mapSettings are the settings of the record as package object takes them.
+func (w *wanted) mapSettings() map[string]object.MapSettings {
+	settings := make(map[string]object.MapSettings, len(w.Maps))
+	for name, s := range w.Maps {
+		entries := make([]object.MapEntry, len(s.Entries))
+		for i, e := range s.Entries {
+			entries[i] = object.MapEntry(e)
+		}
+		settings[name] = object.MapSettings{MaxEntries: s.MaxEntries, Entries: entries, Shared: w.scope(name) == config.ScopeNode}
+	}
+	return settings
+}
+
+// scope returns who shares a map of the member: what its settings say, else the node for
+// a map declared LIBBPF_PIN_BY_NAME, else the pod.
+func (w *wanted) scope(mapName string) config.Scope {
+	switch scope := w.Maps[mapName].Scope; {
+	case scope != config.ScopeDefault:
+		return scope
+	case w.program.PinnedByName(mapName):
+		return config.ScopeNode
+	default:
+		return config.ScopePod
+	}
 }
 
 func expandGlobals(globals map[string]json.RawMessage, pod object.Pod, final map[string]json.RawMessage) (map[string]json.RawMessage, error) {
@@ -160,17 +186,17 @@ func expandGlobals(globals map[string]json.RawMessage, pod object.Pod, final map
 	return expanded, nil
 }
 
-func expandMaps(maps map[string]chain.MapSettings, pod object.Pod, final map[string]chain.MapSettings) (map[string]chain.MapSettings, error) {
+func expandMaps(maps map[string]config.MapSettings, pod object.Pod, final map[string]config.MapSettings) (map[string]config.MapSettings, error) {
 	if len(maps) == 0 {
 		return nil, nil
 	}
-	expanded := make(map[string]chain.MapSettings, len(maps))
+	expanded := make(map[string]config.MapSettings, len(maps))
 	for name, s := range maps {
 		if s, ok := final[name]; ok {
 			expanded[name] = s
 			continue
 		}
-		entries := make([]chain.MapEntry, len(s.Entries))
+		entries := make([]config.MapEntry, len(s.Entries))
 		for i, e := range s.Entries {
 			key, err := pod.Expand(e.Key)
 			if err != nil {
@@ -180,7 +206,7 @@ func expandMaps(maps map[string]chain.MapSettings, pod object.Pod, final map[str
 			if err != nil {
 				return nil, fmt.Errorf("map %q, value of entry %d: %w", name, i, err)
 			}
-			entries[i] = chain.MapEntry{Key: key, Value: value}
+			entries[i] = config.MapEntry{Key: key, Value: value}
 		}
 		s.Entries = entries
 		expanded[name] = s

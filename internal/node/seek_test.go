@@ -12,6 +12,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -19,7 +20,7 @@ import (
 
 // The chain is found by its interface's index, whatever that is called by now.
 func TestRenamedInterface(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
@@ -116,7 +117,7 @@ func TestMovedInterface(t *testing.T) {
 			if err := n.Sweep(t.Context(), 16); err != nil {
 				t.Error(err)
 			}
-			if a := p.attached(t, chain.PodSide); a.ProgramID == 0 {
+			if a := p.attached(t, config.PodSide); a.ProgramID == 0 {
 				t.Fatal("the chain did not move along")
 			}
 			if err := n.Unload(t.Context(), false, first.ID); !errors.Is(err, netdev.ErrUnsupported) {
@@ -131,7 +132,7 @@ func TestMovedInterface(t *testing.T) {
 			if err := n.Unload(t.Context(), false, first.ID, second.ID); err != nil {
 				t.Error(err)
 			}
-			if a := p.attached(t, chain.PodSide); a.ProgramID != 0 {
+			if a := p.attached(t, config.PodSide); a.ProgramID != 0 {
 				t.Errorf("the interface carries %s", a)
 			}
 		})
@@ -158,7 +159,7 @@ func moveTo(t *testing.T, p *pod, elsewhere string) {
 
 // Commands for an interface that is gone say so, and leave nothing.
 func TestInterfaceThatIsGone(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	for _, way := range handWays() {
 		t.Run(way.String(), func(t *testing.T) {
 			p := way.pod(t)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -14,7 +15,7 @@ import (
 // site is an interface that a chain is for.
 type site struct {
 	iface *netdev.Interface
-	side  chain.Side
+	side  config.Side
 	// netns is the path of its namespace as the record keeps it.
 	netns string
 }
@@ -35,7 +36,7 @@ func (s *sites) close() {
 
 // openSites finds the interfaces of an attachment for the given sides. The pod's
 // interface has to be there even if no program is for it.
-func openSites(a *Attachment, sides map[chain.Side][]chain.Program) (*sites, error) {
+func openSites(a *Attachment, sides map[config.Side][]config.Program) (*sites, error) {
 	s := &sites{}
 	podNS, err := netdev.OpenNetNS(a.NetNS)
 	if err != nil {
@@ -46,10 +47,10 @@ func openSites(a *Attachment, sides map[chain.Side][]chain.Program) (*sites, err
 		s.close()
 		return nil, err
 	}
-	if len(sides[chain.PodSide]) > 0 {
-		s.list = append(s.list, site{s.pod, chain.PodSide, a.NetNS})
+	if len(sides[config.PodSide]) > 0 {
+		s.list = append(s.list, site{s.pod, config.PodSide, a.NetNS})
 	}
-	if len(sides[chain.HostSide]) > 0 {
+	if len(sides[config.HostSide]) > 0 {
 		if err := s.addPeer(); err != nil {
 			s.close()
 			return nil, err
@@ -68,7 +69,7 @@ func (s *sites) addPeer() error {
 	if err != nil {
 		return fmt.Errorf("side host of %s: %w", s.pod.Name, err)
 	}
-	s.list = append(s.list, site{peer, chain.HostSide, host.Path()})
+	s.list = append(s.list, site{peer, config.HostSide, host.Path()})
 	return nil
 }
 

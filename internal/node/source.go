@@ -8,6 +8,7 @@ import (
 	"maps"
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 )
@@ -43,7 +44,7 @@ func (s *provenance) blame(err error) error {
 
 // source finds the object of a program and, where it comes from the catalog,
 // fills in what the entry gives: function and globals in p, the rest as returned.
-func (r *resolver) source(p *chain.Program) (provenance, error) {
+func (r *resolver) source(p *config.Program) (provenance, error) {
 	if p.Object != "" {
 		obj, err := r.open(p.Object)
 		return provenance{object: obj}, err

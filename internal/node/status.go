@@ -11,6 +11,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
@@ -39,12 +40,12 @@ func (n *Node) Status(ctx context.Context, a Attachment, allowed ...string) erro
 // Verify is Status without what that changes: it mounts no bpffs, and stores nothing but
 // what was found out about the kernel.
 func (n *Node) Verify(ctx context.Context, a Attachment, allowed ...string) error {
-	return n.tryAll(ctx, a, allowed, func(map[chain.Side][]wanted) error { return nil })
+	return n.tryAll(ctx, a, allowed, func(map[config.Side][]wanted) error { return nil })
 }
 
 // tryAll tries the catalog, the attachment's chains and those of pods that ask for a
 // program, and hands the members of each that can be built to keep.
-func (n *Node) tryAll(ctx context.Context, a Attachment, allowed []string, keep func(map[chain.Side][]wanted) error) error {
+func (n *Node) tryAll(ctx context.Context, a Attachment, allowed []string, keep func(map[config.Side][]wanted) error) error {
 	if err := a.Catalog.Check(); err != nil {
 		return err
 	}
@@ -71,16 +72,16 @@ func (n *Node) tryAll(ctx context.Context, a Attachment, allowed []string, keep 
 // that asks for it is refused, and the question is only whether it is right.
 func (a *Attachment) asking(name string) *Attachment {
 	asking := *a
-	asking.Programs = slices.DeleteFunc(slices.Clone(a.Programs), func(p chain.Program) bool {
+	asking.Programs = slices.DeleteFunc(slices.Clone(a.Programs), func(p config.Program) bool {
 		return p.Name == name || p.Side != nil && *p.Side != a.Side
 	})
 	last := chain.MaxPriority
-	asking.Programs = append(asking.Programs, chain.Program{Name: name, Priority: &last, Band: &chain.Band{Min: last, Max: last}})
+	asking.Programs = append(asking.Programs, config.Program{Name: name, Priority: &last, Band: &config.Band{Min: last, Max: last}})
 	return &asking
 }
 
 // tryChains builds an attachment's chains, and returns their members.
-func (n *Node) tryChains(ctx context.Context, r *resolver, a *Attachment) (map[chain.Side][]wanted, error) {
+func (n *Node) tryChains(ctx context.Context, r *resolver, a *Attachment) (map[config.Side][]wanted, error) {
 	wants, err := resolveSides(r, a, nil, a.sides())
 	if err != nil {
 		return nil, err

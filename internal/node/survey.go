@@ -43,7 +43,7 @@ type survey struct {
 
 func (n *Node) survey() (*survey, error) {
 	s := &survey{
-		node: n, records: n.Records.Untouched(),
+		node: n, records: n.Records.ReadOnly(),
 		live: make(map[chain.Key]*record.Record), gone: make(map[chain.Key]bool), attached: make(map[string]bool),
 	}
 	// In the reverse of the order in which an ADD makes them: what is listed does not lack

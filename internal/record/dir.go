@@ -27,10 +27,10 @@ type Dir struct {
 	untouched bool
 }
 
-// Untouched returns the same folder for those who look at it without changing anything:
+// ReadOnly returns the same folder for those who look at it without changing anything:
 // a broken file is not set aside, and the error about it is no [*BrokenError] but one
 // that satisfies errors.Is(err, [ErrBroken]).
-func (d Dir) Untouched() Dir {
+func (d Dir) ReadOnly() Dir {
 	d.untouched = true
 	return d
 }

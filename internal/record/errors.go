@@ -8,14 +8,14 @@ import (
 )
 
 var (
-	// ErrBroken is behind every [BrokenError].
+	// ErrBroken is wrapped by every [BrokenError].
 	ErrBroken = errors.New("broken file")
 
-	// ErrVersion is behind the errors about a file that a later version of
+	// ErrVersion is wrapped by the errors about a file that a later version of
 	// this format wrote, such as before a downgrade. The file stays where it is.
 	ErrVersion = errors.New("file of a later version")
 
-	// ErrNotHeld is behind the errors about a change to a record without its
+	// ErrNotHeld is wrapped by the errors about a change to a record without its
 	// chain's lock.
 	ErrNotHeld = errors.New("the chain's lock is not held")
 )

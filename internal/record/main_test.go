@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/crashtest"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -40,15 +41,15 @@ func full() *Record {
 		Member: chain.Member{Name: "acl", Function: "acl_xdp", Priority: 10, ProceedOn: chain.DefaultProceedOn},
 		Owner:  pod, Object: "sha256:aa", Origin: "built-in acl", Pins: []string{".rodata", "rules"},
 		Globals: map[string]json.RawMessage{"limit": json.RawMessage(`100`), "who": json.RawMessage(`"<&>"`)},
-		Maps: map[string]chain.MapSettings{"rules": {
-			Scope: chain.ScopeNode, MaxEntries: 7,
-			Entries: []chain.MapEntry{{Key: json.RawMessage(`"10.0.0.0/8"`), Value: json.RawMessage(`[1,2]`)}},
+		Maps: map[string]config.MapSettings{"rules": {
+			Scope: config.ScopeNode, MaxEntries: 7,
+			Entries: []config.MapEntry{{Key: json.RawMessage(`"10.0.0.0/8"`), Value: json.RawMessage(`[1,2]`)}},
 		}},
 	}
 	tap := Member{
 		Member: chain.Member{Name: "tap", Function: "tap", Priority: 50, ProceedOn: 0},
 		Owner:  Owner{Kind: OwnerCLI}, Object: "sha256:bb", Origin: "/opt/xdp/tap.o",
-		Maps: map[string]chain.MapSettings{"seen": {Pinned: "/sys/fs/bpf/seen"}},
+		Maps: map[string]config.MapSettings{"seen": {Pinned: "/sys/fs/bpf/seen"}},
 	}
 	state := State{
 		Generation: 2, ProgramID: 17,
@@ -61,7 +62,7 @@ func full() *Record {
 	pending.Generation, pending.Members = 3, []Member{acl}
 	return &Record{
 		Version: Version, Key: key, Interface: "eth0", NetNS: "/run/netns/a",
-		Side: chain.HostSide, Created: time.Date(2026, 11, 21, 1, 2, 3, 4, time.UTC), State: &state, Pending: &pending,
+		Side: config.HostSide, Created: time.Date(2026, 11, 21, 1, 2, 3, 4, time.UTC), State: &state, Pending: &pending,
 		Base: []chain.Count{{Member: "acl", Verdict: chain.VerdictDrop, Packets: 1<<63 + 1}, {Member: chain.EndMember, Verdict: chain.VerdictPass, Packets: 9}},
 	}
 }

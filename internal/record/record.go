@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -27,7 +28,7 @@ type Record struct {
 	// compare its cookie with the key's.
 	NetNS string `json:"netns"`
 	// Side is the end of the veth pair that the interface is.
-	Side chain.Side `json:"side"`
+	Side config.Side `json:"side"`
 	// Created is when the chain was first put on the interface.
 	Created time.Time `json:"created"`
 	// State is what runs, nil as long as nothing has.
@@ -100,7 +101,7 @@ type Requested struct {
 	// LibxdpVersion is for the dispatcher libxdp alone.
 	LibxdpVersion chain.LibxdpVersion `json:"libxdpVersion,omitempty"`
 	// PeerNapi is auto where members that transmit have the veth's other end poll.
-	PeerNapi chain.PeerNapi `json:"peerNapi,omitempty"`
+	PeerNapi config.PeerNapi `json:"peerNapi,omitempty"`
 }
 
 // Member is a program in a chain, with all that is needed to build it again.
@@ -125,7 +126,7 @@ type Member struct {
 	// values come back from file as they were saved, without white space.
 	Globals map[string]json.RawMessage `json:"globals,omitempty"`
 	// Maps are the settings of the member's maps, with nothing left to expand.
-	Maps map[string]chain.MapSettings `json:"maps,omitempty"`
+	Maps map[string]config.MapSettings `json:"maps,omitempty"`
 	// Pins are the names of the maps that are pinned for it.
 	Pins []string `json:"pins,omitempty"`
 	// Transmits says that it sends packets back out of the interface, by XDP_TX or

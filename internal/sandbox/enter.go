@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrUnavailable is behind the errors of a process that is not given namespaces.
+// ErrUnavailable is wrapped by the errors of a process that is not given namespaces.
 var ErrUnavailable = errors.New("no namespaces to run in")
 
 // insideEnv is set in the namespaces. Workers of go test -fuzz inherit it from

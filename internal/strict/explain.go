@@ -11,8 +11,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 // explainer finds what keeps a JSON document from being a value of a type.
@@ -28,9 +26,8 @@ func (e explainer) explain(document json.RawMessage, t reflect.Type, path string
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t == reflect.TypeFor[chain.ActionSet]() {
-		// It decodes itself, from a list that can be explained item by item.
-		if faults := e.explain(document, reflect.TypeFor[[]chain.Action](), path); len(faults) > 0 {
+	if list, ok := e.Lists[t]; ok {
+		if faults := e.explain(document, list, path); len(faults) > 0 {
 			return faults
 		}
 	}

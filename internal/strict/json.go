@@ -20,6 +20,9 @@ type Options struct {
 	// Refused has a sentence for each field that is known and yet not taken, wherever
 	// it stands.
 	Refused map[string]string
+	// Lists has, for a type that decodes itself from a list, the type of a list that can be
+	// explained item by item.
+	Lists map[reflect.Type]reflect.Type
 }
 
 // SyntaxError is what is wrong with a document that is not JSON.

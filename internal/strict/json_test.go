@@ -5,13 +5,26 @@ package strict
 import (
 	"encoding/json"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/enum"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
+
+// side is an enumeration.
+type side uint8
+
+const hostSide side = 1
+
+var sideNames = enum.Names[side]{What: "side", Invalid: chain.ErrInvalid, List: []string{"pod", "host"}}
+
+func (s *side) UnmarshalText(text []byte) error { return sideNames.Unmarshal(text, s) }
+
+var lists = map[reflect.Type]reflect.Type{reflect.TypeFor[chain.ActionSet](): reflect.TypeFor[[]chain.Action]()}
 
 // inner decodes itself, with faults of its own.
 type inner struct {
@@ -31,7 +44,7 @@ func (i *inner) UnmarshalJSON(document []byte) error {
 
 type outer struct {
 	embedded
-	Side   chain.Side                 `json:"side"`
+	Side   side                       `json:"side"`
 	On     *chain.ActionSet           `json:"on"`
 	Inner  inner                      `json:"inner"`
 	Maybe  *inner                     `json:"maybe"`
@@ -79,7 +92,7 @@ func TestJSON(t *testing.T) {
 	for _, tt := range tests {
 		tt.document = strings.ReplaceAll(tt.document, "\x00", "")
 		into := outer{}
-		err := JSON([]byte(tt.document), &into, Options{Document: "the thing", Foreign: "x.", Refused: map[string]string{"old": "it is gone"}})
+		err := JSON([]byte(tt.document), &into, Options{Document: "the thing", Foreign: "x.", Refused: map[string]string{"old": "it is gone"}, Lists: lists})
 		faults, _ := errors.AsType[Faults](err)
 		if diff := cmp.Diff(tt.want, faults.Strings(), cmp.Transformer("none", func(s []string) string { return strings.Join(s, "\n") })); diff != "" || (err == nil) != (len(tt.want) == 0) {
 			t.Errorf("%s: %v, faults (-want +got):\n%s", tt.document, err, diff)
@@ -98,11 +111,11 @@ func TestJSONIsNone(t *testing.T) {
 
 // What a document does not mention stays as it was.
 func TestJSONKeepsWhatIsNotMentioned(t *testing.T) {
-	into := outer{Side: chain.HostSide, Inner: inner{Number: 7}}
+	into := outer{Side: hostSide, Inner: inner{Number: 7}}
 	if err := JSON([]byte(`{"side": null, "count": 2}`), &into, Options{}); err != nil {
 		t.Fatal(err)
 	}
-	want := outer{embedded: embedded{Count: 2}, Side: chain.HostSide, Inner: inner{Number: 7}}
+	want := outer{embedded: embedded{Count: 2}, Side: hostSide, Inner: inner{Number: 7}}
 	if diff := cmp.Diff(want, into, cmp.AllowUnexported(outer{})); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

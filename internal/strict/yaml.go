@@ -15,7 +15,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/xdp-chain/xdp-chain/internal/whole"
+	"github.com/xdp-chain/xdp-chain/internal/jsonint"
 )
 
 // maxDepth is how deep values may lie in each other.
@@ -189,7 +189,7 @@ func (c *converter) number(n *yaml.Node, path string) {
 		c.out.WriteString(n.Value)
 		return
 	}
-	if hex, ok := whole.Parse(json.RawMessage(`"` + n.Value + `"`)); ok {
+	if hex, ok := jsonint.Parse(json.RawMessage(`"` + n.Value + `"`)); ok {
 		c.out.WriteString(hex.String())
 		return
 	}

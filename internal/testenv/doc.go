@@ -24,9 +24,9 @@
 // # Kernels that are slow
 //
 // The lab emulates its processors, and its tests are to be short (-test.short). A test of
-// what is the same on every kernel is left to the machine there, with [OfNoKernel]; the
+// what is the same on every kernel is left to the machine there, with [KernelIndependent]; the
 // cases of a table that differ in nothing of the kernel's take turns among the lab's, with
-// [TakesTurns], so that together these run all of them.
+// [ShardByKernel], so that together these run all of them.
 //
 // # Invariants
 //

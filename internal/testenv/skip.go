@@ -17,9 +17,9 @@ func Skip(t testing.TB, reason string) {
 	t.Skip(reason)
 }
 
-// OfNoKernel skips the test where tests are to be short, as in the lab, whose kernels are
+// KernelIndependent skips the test where tests are to be short, as in the lab, whose kernels are
 // several and slow: it is about what is the same on all of them, such as files.
-func OfNoKernel(t testing.TB) {
+func KernelIndependent(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("it is the same on every kernel, and tests are to be short")

@@ -28,17 +28,11 @@ func TestEnumerationsPrintAndParse(t *testing.T) {
 		{DispatcherReturn, func() encoding.TextUnmarshaler { return new(Action) }, "dispatcher_return"},
 		{VerdictDispatcherReturn, func() encoding.TextUnmarshaler { return new(Verdict) }, "dispatcher_return"},
 		{VerdictInvalid, func() encoding.TextUnmarshaler { return new(Verdict) }, "invalid"},
-		{PodSide, func() encoding.TextUnmarshaler { return new(Side) }, "pod"},
-		{HostSide, func() encoding.TextUnmarshaler { return new(Side) }, "host"},
 		{ModeAuto, func() encoding.TextUnmarshaler { return new(Mode) }, "auto"},
 		{ModeOffload, func() encoding.TextUnmarshaler { return new(Mode) }, "offload"},
 		{AttachNetlink, func() encoding.TextUnmarshaler { return new(Attach) }, "netlink"},
 		{DispatcherLinked, func() encoding.TextUnmarshaler { return new(Dispatcher) }, "linked"},
 		{DispatcherLibxdp, func() encoding.TextUnmarshaler { return new(Dispatcher) }, "libxdp"},
-		{PeerNapiAuto, func() encoding.TextUnmarshaler { return new(PeerNapi) }, "auto"},
-		{PeerNapiOff, func() encoding.TextUnmarshaler { return new(PeerNapi) }, "off"},
-		{ScopeDefault, func() encoding.TextUnmarshaler { return new(Scope) }, ""},
-		{ScopeNode, func() encoding.TextUnmarshaler { return new(Scope) }, "node"},
 		{Key{Cookie: 18446744073709551615, Ifindex: 2}, func() encoding.TextUnmarshaler { return new(Key) }, "18446744073709551615-2"},
 	} {
 		t.Run(tt.want, func(t *testing.T) {
@@ -66,12 +60,9 @@ func TestEnumerationsRefuseWhatTheyDoNotHold(t *testing.T) {
 		{new(Action), ""},
 		{new(Action), "2"},
 		{new(Verdict), "ok"},
-		{new(Side), "Pod"},
 		{new(Mode), "skb"},
 		{new(Attach), "tc"},
 		{new(Dispatcher), "bpfman"},
-		{new(Scope), "cluster"},
-		{new(PeerNapi), "on"},
 		{new(Key), "1"},
 		{new(Key), "1-0"},
 		{new(Key), "01-2"},
@@ -84,7 +75,7 @@ func TestEnumerationsRefuseWhatTheyDoNotHold(t *testing.T) {
 			t.Errorf("%T takes %q: %v", tt.into, tt.text, err)
 		}
 	}
-	for _, wrong := range []text{Action(5), Verdict(7), Side(2), Mode(4), Attach(3), Dispatcher(3), Scope(3), PeerNapi(2)} {
+	for _, wrong := range []text{Action(5), Verdict(7), Mode(4), Attach(3), Dispatcher(3)} {
 		if got, err := wrong.MarshalText(); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%#v prints as %q, %v", wrong, got, err)
 		}

@@ -43,28 +43,6 @@ func TestPositionsAreRanks(t *testing.T) {
 	}
 }
 
-func TestSettleTakesTheNearestSource(t *testing.T) {
-	ten, twenty := 10, 20
-	drop, none := ActionSetOf(Drop), ActionSet(0)
-	for _, tt := range []struct {
-		name    string
-		program Program
-		sources []RunConfig
-		want    Member
-	}{
-		{"defaults", Program{Name: "m"}, nil, Member{"m", "f", 50, DefaultProceedOn}},
-		{"own", Program{Name: "m", Priority: &ten, ProceedOn: &none}, []RunConfig{{&twenty, &drop}}, Member{"m", "f", 10, 0}},
-		{"first source", Program{Name: "m"}, []RunConfig{{Priority: &twenty}, {&ten, &drop}}, Member{"m", "f", 20, drop}},
-		{"last source", Program{Name: "m"}, []RunConfig{{}, {&ten, &drop}}, Member{"m", "f", 10, drop}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, tt.program.Settle("f", tt.sources...)); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}
-
 func TestCheckMembers(t *testing.T) {
 	many := make([]Member, 65)
 	for i := range many {

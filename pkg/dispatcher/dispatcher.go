@@ -23,7 +23,7 @@ type Dispatcher interface {
 	//
 	// Errors that satisfy errors.Is: chain.ErrTooManyMembers, chain.ErrInvalid for
 	// members that can stand in no chain, [ErrRefused] (a *[RefusedError]) for a
-	// member the verifier refuses, [ErrNotLinkable] and what is behind it, [ErrNoBTF],
+	// member the verifier refuses, [ErrNotLinkable] and what wraps it, [ErrNoBTF],
 	// [ErrProgramArray], [ErrMapRefused], [ErrNotPermitted], ebpf.ErrMapIncompatible for
 	// a given map that does not fit, and ebpf.ErrNotSupported where the kernel lacks
 	// something.

@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	// ErrNotLinkable is behind errors about members that cannot stand together in
+	// ErrNotLinkable is wrapped by errors about members that cannot stand together in
 	// one program, though each may be a good program by itself. A dispatcher that
 	// loads each member as a program of its own may still take them.
 	ErrNotLinkable = errors.New("the members cannot be linked into one program")
@@ -28,25 +28,25 @@ var (
 	// (MAX_USED_MAPS in the kernel's linux/bpf_verifier.h).
 	ErrTooManyMaps = fmt.Errorf("%w: too many maps", ErrNotLinkable)
 
-	// ErrNoBTF is behind errors about a member that is to be a program of its own
+	// ErrNoBTF is wrapped by errors about a member that is to be a program of its own
 	// behind a libxdp dispatcher, and that its object does not describe.
 	ErrNoBTF = errors.New("the object has no BTF for the function, by which the kernel knows that it fits into a slot of libxdp's dispatcher: " +
 		"compile it with clang -g, and strip no more than the debug sections (llvm-strip -g)")
 
-	// ErrProgramArray is behind errors about a member whose object fills a program array
+	// ErrProgramArray is wrapped by errors about a member whose object fills a program array
 	// by itself. The programs that its tail calls lead to are not loaded with it.
 	ErrProgramArray = errors.New("a chain loads no program but its members")
 
-	// ErrMapRefused is behind errors about a map that the kernel does not make as the
+	// ErrMapRefused is wrapped by errors about a map that the kernel does not make as the
 	// object, or the settings of its map, ask for it.
 	ErrMapRefused = errors.New("the kernel makes no such map")
 
-	// ErrNotPermitted is behind errors about a kernel that refuses this process,
+	// ErrNotPermitted is wrapped by errors about a kernel that refuses this process,
 	// not the program.
 	ErrNotPermitted = errors.New("the kernel does not let this process load BPF programs and maps: " +
 		"it needs CAP_BPF and CAP_NET_ADMIN (or CAP_SYS_ADMIN), and before Linux 5.11 an RLIMIT_MEMLOCK that is large enough")
 
-	// ErrRefused is behind every [RefusedError].
+	// ErrRefused is wrapped by every [RefusedError].
 	ErrRefused = errors.New("refused by the verifier")
 )
 

@@ -15,7 +15,7 @@ type Member struct {
 	chain.Member
 	// Spec holds the program, under the key Function, and every map and variable it
 	// refers to, with globals and entries set. Entries of devmaps and cpumaps may be a
-	// [chain.SecondStage]; then it holds their programs as well, and no others. Build
+	// [chain.EntryProgram]; then it holds their programs as well, and no others. Build
 	// does not change it. Nil for a member that somebody else put into a libxdp chain; then Loaded is not.
 	Spec *ebpf.CollectionSpec
 	// Maps are existing maps to use instead of new ones, by their key in Spec.Maps;

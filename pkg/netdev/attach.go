@@ -22,33 +22,33 @@ type AttachOptions struct {
 	KeepNative bool
 }
 
-// Placed says how a program came to sit on its interface.
-type Placed struct {
+// AttachResult says how a program came to sit on its interface.
+type AttachResult struct {
 	Mode chain.Mode // the mode taken; never auto
 	Why  string     // under auto: why it is generic; else empty
 }
 
 // place attaches in the mode asked for. Auto is native, then generic where native is
 // refused for a reason that is the driver's or the MTU's.
-func (i *Interface) place(o AttachOptions, attach func(chain.Mode) error) (Placed, error) {
+func (i *Interface) place(o AttachOptions, attach func(chain.Mode) error) (AttachResult, error) {
 	mode := o.Mode
 	if mode == chain.ModeAuto {
 		mode = chain.ModeNative
 	}
 	refused := i.explain(attach(mode), mode, o.Frags)
 	if refused == nil {
-		return Placed{Mode: mode}, nil
+		return AttachResult{Mode: mode}, nil
 	}
 	if o.Mode == chain.ModeNative && errors.Is(refused, ErrUnsupported) {
-		return Placed{}, fmt.Errorf("%w; modes auto and generic do without native XDP", refused)
+		return AttachResult{}, fmt.Errorf("%w; modes auto and generic do without native XDP", refused)
 	}
 	if o.Mode != chain.ModeAuto || !errors.Is(refused, ErrUnsupported) || o.KeepNative && errors.As(refused, new(*MTUError)) {
-		return Placed{}, refused
+		return AttachResult{}, refused
 	}
 	if err := i.explain(attach(chain.ModeGeneric), chain.ModeGeneric, o.Frags); err != nil {
-		return Placed{}, fmt.Errorf("%w (generic was tried because native is not to be had: %w)", err, refused)
+		return AttachResult{}, fmt.Errorf("%w (generic was tried because native is not to be had: %w)", err, refused)
 	}
-	return Placed{Mode: chain.ModeGeneric, Why: refused.Error()}, nil
+	return AttachResult{Mode: chain.ModeGeneric, Why: refused.Error()}, nil
 }
 
 // enotsupp is the kernel's internal ENOTSUPP, which some drivers let out instead of

@@ -17,7 +17,7 @@ import (
 )
 
 // hold attaches by link or by netlink until the end of the test.
-func hold(t testing.TB, i *Interface, by chain.Attach, o AttachOptions) (link.Link, Placed, error) {
+func hold(t testing.TB, i *Interface, by chain.Attach, o AttachOptions) (link.Link, AttachResult, error) {
 	t.Helper()
 	if by == chain.AttachLink {
 		l, placed, err := i.AttachLink(o)
@@ -30,7 +30,7 @@ func hold(t testing.TB, i *Interface, by chain.Attach, o AttachOptions) (link.Li
 	return nil, placed, err
 }
 
-func mustHold(t testing.TB, i *Interface, by chain.Attach, o AttachOptions) (link.Link, Placed) {
+func mustHold(t testing.TB, i *Interface, by chain.Attach, o AttachOptions) (link.Link, AttachResult) {
 	t.Helper()
 	l, placed, err := hold(t, i, by, o)
 	if err != nil {
@@ -65,7 +65,7 @@ func TestAttachModes(t *testing.T) {
 				wantAttached(t, pod, Attached{})
 				p := program(t, "drop", xdpDrop, false)
 				_, placed := mustHold(t, pod, by, AttachOptions{Program: p, Mode: tc.asked})
-				if want := (Placed{Mode: tc.taken}); placed != want {
+				if want := (AttachResult{Mode: tc.taken}); placed != want {
 					t.Errorf("placed %+v, want %+v", placed, want)
 				}
 				wantAttached(t, pod, Attached{ProgramID: id(t, p), Mode: tc.taken})
@@ -123,7 +123,7 @@ func TestTapTakesNative(t *testing.T) {
 	tap := add(t, &netlink.Tuntap{LinkAttrs: attrs("tap0"), Mode: netlink.TUNTAP_MODE_TAP})
 	p := program(t, "pass", xdpPass, false)
 	l, placed := mustHold(t, tap, chain.AttachLink, AttachOptions{Program: p})
-	if want := (Placed{Mode: chain.ModeNative}); placed != want {
+	if want := (AttachResult{Mode: chain.ModeNative}); placed != want {
 		t.Errorf("placed %+v, want %+v", placed, want)
 	}
 	takeOff(t, tap, l, p, placed.Mode)

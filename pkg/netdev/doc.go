@@ -22,7 +22,7 @@
 // # Modes
 //
 // auto means native, and generic where the driver or the MTU does not allow
-// native; [Placed] records which it was and why. What counts as such a reason is
+// native; [AttachResult] records which it was and why. What counts as such a reason is
 // what errors.Is(err, [ErrUnsupported]) says:
 //
 //   - EOPNOTSUPP: the driver has no native XDP (bridge, macvlan, dummy, loopback,

@@ -16,7 +16,7 @@ import (
 // it is pinned, the death of the process takes the program off again. Errors are
 // [BusyError], [MTUError], [QueueError], or satisfy errors.Is for [ErrUnsupported] or
 // [ErrNoInterface].
-func (i *Interface) AttachLink(o AttachOptions) (link.Link, Placed, error) {
+func (i *Interface) AttachLink(o AttachOptions) (link.Link, AttachResult, error) {
 	var l link.Link
 	placed, err := i.place(o, func(mode chain.Mode) error {
 		// The kernel looks for the interface in the caller's own namespace.
@@ -29,7 +29,7 @@ func (i *Interface) AttachLink(o AttachOptions) (link.Link, Placed, error) {
 		})
 	})
 	if err != nil {
-		return nil, Placed{}, err
+		return nil, AttachResult{}, err
 	}
 	return l, placed, nil
 }

@@ -59,7 +59,7 @@ func TestJumboFrames(t *testing.T) {
 
 			frags := program(t, "frags", xdpPass, true)
 			l, placed = mustHold(t, pod, by, AttachOptions{Program: frags, Mode: chain.ModeAuto, Frags: true})
-			if want := (Placed{Mode: chain.ModeNative}); placed != want {
+			if want := (AttachResult{Mode: chain.ModeNative}); placed != want {
 				t.Errorf("auto with frags placed %+v, want %+v", placed, want)
 			}
 			// A swap for a program without frags is refused and leaves the old one.

@@ -16,7 +16,7 @@ import (
 // AttachNetlink attaches to an interface that carries no XDP program in that mode, as ip
 // link and libxdp do. The program stays until it is taken off or the interface is gone,
 // whether this process lives or dies. Errors are as those of [Interface.AttachLink].
-func (i *Interface) AttachNetlink(o AttachOptions) (Placed, error) {
+func (i *Interface) AttachNetlink(o AttachOptions) (AttachResult, error) {
 	return i.place(o, func(mode chain.Mode) error {
 		return i.changeNetlink(o.Program.FD(), noFD, modeFlags(mode)|unix.XDP_FLAGS_UPDATE_IF_NOEXIST)
 	})

@@ -64,5 +64,5 @@
 // Variables declared static cannot be set: clang leaves no symbol for them.
 //
 // A map declared LIBBPF_PIN_BY_NAME arrives in the spec without its pinning, so
-// that loading does not pin it; [Program.MapScope] remembers.
+// that loading does not pin it; [Program.PinnedByName] remembers.
 package object

@@ -11,15 +11,13 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
-
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 // EncodeEntries returns what entries are in a map of the given spec: keys as bytes,
 // values as bytes, or for a per-CPU map as one slice of bytes for each possible CPU,
 // all the same, or for a devmap or cpumap whose entry names a program as a
-// [chain.SecondStage]. Errors name the map and the entry by its index from 0.
-func EncodeEntries(spec *ebpf.MapSpec, entries []chain.MapEntry) ([]ebpf.MapKV, error) {
+// [chain.EntryProgram]. Errors name the map and the entry by its index from 0.
+func EncodeEntries(spec *ebpf.MapSpec, entries []MapEntry) ([]ebpf.MapKV, error) {
 	contents, err := encodeEntries(spec, entries)
 	if err != nil {
 		return nil, unusable{fmt.Errorf("map %q: %w", spec.Name, err)}
@@ -27,7 +25,7 @@ func EncodeEntries(spec *ebpf.MapSpec, entries []chain.MapEntry) ([]ebpf.MapKV, 
 	return contents, nil
 }
 
-func encodeEntries(spec *ebpf.MapSpec, entries []chain.MapEntry) ([]ebpf.MapKV, error) {
+func encodeEntries(spec *ebpf.MapSpec, entries []MapEntry) ([]ebpf.MapKV, error) {
 	if err := checkFillable(spec); err != nil {
 		return nil, err
 	}

@@ -8,15 +8,13 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 // entries makes entries of pairs of JSON values.
-func entries(pairs ...string) []chain.MapEntry {
-	var list []chain.MapEntry
+func entries(pairs ...string) []MapEntry {
+	var list []MapEntry
 	for i := 0; i < len(pairs); i += 2 {
-		list = append(list, chain.MapEntry{Key: json.RawMessage(pairs[i]), Value: json.RawMessage(pairs[i+1])})
+		list = append(list, MapEntry{Key: json.RawMessage(pairs[i]), Value: json.RawMessage(pairs[i+1])})
 	}
 	return list
 }
@@ -31,7 +29,7 @@ func TestEntries(t *testing.T) {
 	rule := append(append(u32s(1), u16s(80, 443)...), append(u32s(8), ten...)...)
 	tests := []struct {
 		name    string
-		entries []chain.MapEntry
+		entries []MapEntry
 		want    []ebpf.MapKV
 	}{
 		{"rules", entries(`"10.0.0.0/8"`, `{"verdict": 1, "ports": [80, 443], "from": "10.0.0.0/8"}`), []ebpf.MapKV{{Key: append(u32s(8), ten...), Value: rule}}},
@@ -48,7 +46,7 @@ func TestEntries(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			p := program(t, "maps.o", "")
-			if err := p.ConfigureMaps(map[string]chain.MapSettings{test.name: {Entries: test.entries}}); err != nil {
+			if err := p.ConfigureMaps(map[string]MapSettings{test.name: {Entries: test.entries}}); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(test.want, p.Spec.Maps[test.name].Contents); diff != "" {
@@ -61,7 +59,7 @@ func TestEntries(t *testing.T) {
 func TestEntriesRefused(t *testing.T) {
 	tests := []struct {
 		name    string
-		entries []chain.MapEntry
+		entries []MapEntry
 		want    []string
 	}{
 		{"rules", entries(`"10.1.0.0/8"`, `{}`), []string{`object maps.o: map "rules": entry 0: key: `, "write 10.0.0.0/8"}},
@@ -88,7 +86,7 @@ func TestEntriesRefused(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			err := program(t, "maps.o", "").ConfigureMaps(map[string]chain.MapSettings{test.name: {Entries: test.entries}})
+			err := program(t, "maps.o", "").ConfigureMaps(map[string]MapSettings{test.name: {Entries: test.entries}})
 			wantError(t, err, test.want...)
 		})
 	}
@@ -97,7 +95,7 @@ func TestEntriesRefused(t *testing.T) {
 func TestConfigureMaps(t *testing.T) {
 	p := program(t, "maps.o", "")
 	// The new size holds for the entries given with it.
-	err := p.ConfigureMaps(map[string]chain.MapSettings{"list": {MaxEntries: 8, Entries: entries(`7`, `1`)}})
+	err := p.ConfigureMaps(map[string]MapSettings{"list": {MaxEntries: 8, Entries: entries(`7`, `1`)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,42 +107,31 @@ func TestConfigureMaps(t *testing.T) {
 func TestConfigureMapsRefuses(t *testing.T) {
 	tests := []struct {
 		object, function, name string
-		settings               chain.MapSettings
+		settings               MapSettings
 		want                   []string
 	}{
-		{"maps.o", "", "nothing", chain.MapSettings{}, []string{`map "nothing": there is no such map`, "by_tag, each, events, first, jumps"}},
-		{"maps.o", "", "unused", chain.MapSettings{}, []string{`program "filter" does not use it`}},
-		{"maps.o", "", "list", chain.MapSettings{MaxEntries: 1 << 31}, []string{"maxEntries: 2147483648 entries of 16 bytes", "at most 67108864 fit"}},
-		{"maps.o", "", "events", chain.MapSettings{MaxEntries: 1 << 31}, []string{"maxEntries"}},
-		{"globals.o", "globals", ".rodata", chain.MapSettings{}, []string{"set those with globals"}},
+		{"maps.o", "", "nothing", MapSettings{}, []string{`map "nothing": there is no such map`, "by_tag, each, events, first, jumps"}},
+		{"maps.o", "", "unused", MapSettings{}, []string{`program "filter" does not use it`}},
+		{"maps.o", "", "list", MapSettings{MaxEntries: 1 << 31}, []string{"maxEntries: 2147483648 entries of 16 bytes", "at most 67108864 fit"}},
+		{"maps.o", "", "events", MapSettings{MaxEntries: 1 << 31}, []string{"maxEntries"}},
+		{"globals.o", "globals", ".rodata", MapSettings{}, []string{"set those with globals"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			err := program(t, test.object, test.function).ConfigureMaps(map[string]chain.MapSettings{test.name: test.settings})
+			err := program(t, test.object, test.function).ConfigureMaps(map[string]MapSettings{test.name: test.settings})
 			wantError(t, err, test.want...)
 		})
 	}
 }
 
-func TestMapScope(t *testing.T) {
+func TestPinnedByName(t *testing.T) {
 	p := program(t, "maps.o", "")
 	if p.Spec.Maps["names"].Pinning != ebpf.PinNone {
 		t.Error("loading the spec would pin the map")
 	}
-	tests := []struct {
-		name     string
-		settings chain.Scope
-		want     chain.Scope
-	}{
-		{"list", chain.ScopeDefault, chain.ScopePod},
-		{"list", chain.ScopeNode, chain.ScopeNode},
-		{"names", chain.ScopeDefault, chain.ScopeNode},
-		{"names", chain.ScopePod, chain.ScopePod},
-	}
-	for _, test := range tests {
-		settings := map[string]chain.MapSettings{test.name: {Scope: test.settings}}
-		if got := p.MapScope(test.name, settings); got != test.want {
-			t.Errorf("scope of %s, set to %q: %s; want %s", test.name, test.settings, got, test.want)
+	for name, want := range map[string]bool{"list": false, "names": true} {
+		if got := p.PinnedByName(name); got != want {
+			t.Errorf("map %s is pinned by name: %t, want %t", name, got, want)
 		}
 	}
 }

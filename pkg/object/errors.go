@@ -4,10 +4,10 @@ package object
 
 import "errors"
 
-// ErrStoreLocked is behind errors about a [Store] whose lock was not got in time.
+// ErrStoreLocked is wrapped by errors about a [Store] whose lock was not got in time.
 var ErrStoreLocked = errors.New("the store is locked")
 
-// ErrUnusable is behind every error that is about an object or about values that
+// ErrUnusable is wrapped by every error that is about an object or about values that
 // do not fit it. Of [Store], errors about content satisfy it; errors of the file
 // system under it do not.
 var ErrUnusable = errors.New("object unusable")

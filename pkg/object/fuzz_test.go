@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
-
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 // FuzzObject parses what may be no object, and takes and configures every program
@@ -43,7 +41,7 @@ func FuzzObject(f *testing.F) {
 			}
 			for name := range p.Spec.Maps {
 				for _, key := range fuzzValues {
-					checkUnusable(t, p.ConfigureMaps(map[string]chain.MapSettings{name: {Entries: entries(key, `{}`)}}))
+					checkUnusable(t, p.ConfigureMaps(map[string]MapSettings{name: {Entries: entries(key, `{}`)}}))
 				}
 			}
 		}
@@ -84,8 +82,8 @@ func FuzzValue(f *testing.F) {
 			}
 		}
 		for _, spec := range maps.spec.Maps {
-			for _, entry := range []chain.MapEntry{{Key: value, Value: value}, {Key: json.RawMessage(`1`), Value: value}} {
-				contents, err := EncodeEntries(spec, []chain.MapEntry{entry})
+			for _, entry := range []MapEntry{{Key: value, Value: value}, {Key: json.RawMessage(`1`), Value: value}} {
+				contents, err := EncodeEntries(spec, []MapEntry{entry})
 				checkUnusable(t, err)
 				checkSizes(t, spec, contents)
 			}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/cilium/ebpf/btf"
 
-	"github.com/xdp-chain/xdp-chain/internal/whole"
+	"github.com/xdp-chain/xdp-chain/internal/jsonint"
 )
 
 // encodeInt writes a value of an integer type, named t and lying under it as v.
@@ -26,7 +26,7 @@ func encodeInt(dst []byte, t btf.Type, v *btf.Int, value json.RawMessage) error 
 		}
 		return wants("true or false for "+typeName(t), value)
 	}
-	n, ok := whole.Parse(value)
+	n, ok := jsonint.Parse(value)
 	if !ok {
 		return wants("an integer for "+typeName(t), value)
 	}
@@ -35,7 +35,7 @@ func encodeInt(dst []byte, t btf.Type, v *btf.Int, value json.RawMessage) error 
 
 // encodeEnum takes an enumerator's name, or an integer: enums also hold flags.
 func encodeEnum(dst []byte, t *btf.Enum, value json.RawMessage) error {
-	if n, ok := whole.Parse(value); ok {
+	if n, ok := jsonint.Parse(value); ok {
 		return putInteger(dst, n, t.Signed, typeName(t))
 	}
 	var names []string

@@ -66,7 +66,7 @@ func TestKernelSeesGlobals(t *testing.T) {
 }
 
 func TestKernelSeesEntries(t *testing.T) {
-	settings := map[string]chain.MapSettings{
+	settings := map[string]MapSettings{
 		"rules": {MaxEntries: 1000, Entries: entries(
 			`"10.0.0.0/8"`, `{"verdict": 1}`,
 			`"10.1.0.0/16"`, `{"verdict": 2}`,
@@ -75,14 +75,14 @@ func TestKernelSeesEntries(t *testing.T) {
 		"names": {Entries: entries(`"02:00:00:00:00:07"`, `"x7"`)},
 	}
 	// verdict + list[0] + each[0]: the program takes index 0 where map tables has entries
-	added := map[string]chain.MapSettings{
+	added := map[string]MapSettings{
 		"rules": settings["rules"],
 		"list":  {Entries: entries(`0`, `1`)},
 		"each":  {Entries: entries(`0`, `"1"`)},
 	}
 	tests := []struct {
 		name     string
-		settings map[string]chain.MapSettings
+		settings map[string]MapSettings
 		frame    []byte
 		want     chain.Action
 	}{
@@ -109,8 +109,8 @@ func TestKernelSeesEntries(t *testing.T) {
 // TestKernelTakesEveryCPU reads a per-CPU value back.
 func TestKernelTakesEveryCPU(t *testing.T) {
 	p := program(t, "maps.o", "")
-	entry := chain.MapEntry{Key: json.RawMessage(`1`), Value: json.RawMessage(`9`)}
-	if err := p.ConfigureMaps(map[string]chain.MapSettings{"each": {Entries: []chain.MapEntry{entry}}}); err != nil {
+	entry := MapEntry{Key: json.RawMessage(`1`), Value: json.RawMessage(`9`)}
+	if err := p.ConfigureMaps(map[string]MapSettings{"each": {Entries: []MapEntry{entry}}}); err != nil {
 		t.Fatal(err)
 	}
 	m, err := ebpf.NewMap(p.Spec.Maps["each"])

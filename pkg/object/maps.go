@@ -3,29 +3,45 @@
 package object
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/cilium/ebpf"
-
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
+
+// MapSettings says how a map of a program is to be made.
+type MapSettings struct {
+	// MaxEntries changes the map's size; 0 keeps the object's.
+	MaxEntries uint32
+	// Entries are put into the map before the program runs.
+	Entries []MapEntry
+	// Shared says that several chains use the map, so that what only one of them has cannot
+	// be in its entries.
+	Shared bool
+}
+
+// MapEntry is one key and value, JSON to be encoded by the map's BTF types.
+type MapEntry struct {
+	Key   json.RawMessage
+	Value json.RawMessage
+}
 
 // ConfigureMaps sets the size and the entries of the program's maps, and brings in the
 // second stages that entries name, with maps and variables of theirs: globals are set
-// after it. Scope and pinned are for whoever loads the program: see [Program.MapScope].
+// after it. Whose a map is, is for whoever loads the program to say: see [Program.PinnedByName].
 // Errors name the map and, where it is about one, the entry by its index from 0; a name
 // that is no map's is an error that lists those there are.
-func (p *Program) ConfigureMaps(settings map[string]chain.MapSettings) error {
+func (p *Program) ConfigureMaps(settings map[string]MapSettings) error {
 	if err := p.configureMaps(settings); err != nil {
 		return unusable{fmt.Errorf("object %s: %w", p.object.Origin, err)}
 	}
 	return nil
 }
 
-func (p *Program) configureMaps(settings map[string]chain.MapSettings) error {
+func (p *Program) configureMaps(settings map[string]MapSettings) error {
 	// Maps that only second stages use come after those that bring them in.
 	left := slices.Sorted(maps.Keys(settings))
 	for len(left) > 0 {
@@ -39,7 +55,7 @@ func (p *Program) configureMaps(settings map[string]chain.MapSettings) error {
 	return p.checkStages()
 }
 
-func (p *Program) configureMap(name string, settings chain.MapSettings) error {
+func (p *Program) configureMap(name string, settings MapSettings) error {
 	spec := p.Spec.Maps[name]
 	switch {
 	case isDataSection(name):
@@ -70,9 +86,9 @@ func (p *Program) configureMap(name string, settings chain.MapSettings) error {
 }
 
 // checkShared refuses entries that are one chain's own in a map that is several chains'.
-func (p *Program) checkShared(name string, settings chain.MapSettings) error {
+func (p *Program) checkShared(name string, settings MapSettings) error {
 	spec := p.Spec.Maps[name]
-	if p.MapScope(name, map[string]chain.MapSettings{name: settings}) != chain.ScopeNode {
+	if !settings.Shared {
 		return nil
 	}
 	switch {
@@ -88,15 +104,6 @@ func (p *Program) mapNames() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(p.Spec.Maps)), isDataSection)
 }
 
-// MapScope returns who shares a map of the program: what the settings say, else
-// the node for a map declared LIBBPF_PIN_BY_NAME, else the pod.
-func (p *Program) MapScope(mapName string, settings map[string]chain.MapSettings) chain.Scope {
-	switch scope := settings[mapName].Scope; {
-	case scope != chain.ScopeDefault:
-		return scope
-	case p.byName[mapName]:
-		return chain.ScopeNode
-	default:
-		return chain.ScopePod
-	}
-}
+// PinnedByName reports whether the object declares a map of the program
+// LIBBPF_PIN_BY_NAME: libbpf shares it by its name with every program that does.
+func (p *Program) PinnedByName(mapName string) bool { return p.byName[mapName] }

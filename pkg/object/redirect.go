@@ -11,7 +11,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 
-	"github.com/xdp-chain/xdp-chain/internal/whole"
+	"github.com/xdp-chain/xdp-chain/internal/jsonint"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -40,20 +40,20 @@ func redirectOf(t ebpf.MapType) (redirect, bool) {
 const stageSize = 8
 
 // encode takes {"ifindex": 7} or {"qsize": 192}, with "program" or without, or the number
-// alone. It returns bytes, or a [chain.SecondStage]. What the values are is the kernel's
+// alone. It returns bytes, or a [chain.EntryProgram]. What the values are is the kernel's
 // business, whatever types the object gives them.
 func (r redirect) encode(spec *ebpf.MapSpec, value json.RawMessage) (any, error) {
 	if spec.ValueSize != 4 && spec.ValueSize != stageSize {
 		return nil, fmt.Errorf("a map of type %v cannot have values of %d bytes", spec.Type, spec.ValueSize)
 	}
 	given := []member{{r.target, value}}
-	if _, ok := whole.Parse(value); !ok {
+	if _, ok := jsonint.Parse(value); !ok {
 		var err error
 		if given, err = members(value); err != nil {
 			return nil, wants(fmt.Sprintf(`a number, or an object such as {%q: 1, "program": "name"}`, r.target), value)
 		}
 	}
-	var stage chain.SecondStage
+	var stage chain.EntryProgram
 	for _, g := range given {
 		if err := r.encodeMember(&stage, g); err != nil {
 			return nil, at("."+g.name, err)
@@ -70,7 +70,7 @@ func (r redirect) encode(spec *ebpf.MapSpec, value json.RawMessage) (any, error)
 	return stage, nil
 }
 
-func (r redirect) encodeMember(stage *chain.SecondStage, given member) (err error) {
+func (r redirect) encodeMember(stage *chain.EntryProgram, given member) (err error) {
 	switch given.name {
 	case r.target:
 		word := make([]byte, 4)

@@ -45,7 +45,7 @@ func (o *Object) chooseStage(t ebpf.MapType, function string) (*ebpf.ProgramSpec
 func stagesIn(spec *ebpf.MapSpec) []string {
 	var functions []string
 	for _, kv := range spec.Contents {
-		if stage, ok := kv.Value.(chain.SecondStage); ok {
+		if stage, ok := kv.Value.(chain.EntryProgram); ok {
 			functions = append(functions, stage.Function)
 		}
 	}

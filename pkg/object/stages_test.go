@@ -14,7 +14,7 @@ import (
 func TestTargets(t *testing.T) {
 	tests := []struct {
 		name    string
-		entries []chain.MapEntry
+		entries []MapEntry
 		want    []ebpf.MapKV
 		// programs besides send, and maps besides its own, that the entries bring in
 		programs, maps, used []string
@@ -34,23 +34,23 @@ func TestTargets(t *testing.T) {
 		},
 		{
 			name: "ports", entries: entries(`7`, `{"ifindex": 3, "program": "count_out"}`), frags: true,
-			want:     []ebpf.MapKV{{Key: u32s(7), Value: chain.SecondStage{Target: 3, Function: "count_out"}}},
+			want:     []ebpf.MapKV{{Key: u32s(7), Value: chain.EntryProgram{Target: 3, Function: "count_out"}}},
 			programs: []string{"count_out"}, maps: []string{".data", "aside"}, used: []string{"aside", ".data"},
 		},
 		{
 			name: "ports", entries: entries(`7`, `{"ifindex": 3, "program": "one_buffer"}`),
-			want:     []ebpf.MapKV{{Key: u32s(7), Value: chain.SecondStage{Target: 3, Function: "one_buffer"}}},
+			want:     []ebpf.MapKV{{Key: u32s(7), Value: chain.EntryProgram{Target: 3, Function: "one_buffer"}}},
 			programs: []string{"one_buffer"},
 		},
 		{
 			name: "cpus", entries: entries(`0`, `{"program": "send_on", "qsize": 192}`), frags: true,
-			want:     []ebpf.MapKV{{Key: u32s(0), Value: chain.SecondStage{Target: 192, Function: "send_on"}}},
+			want:     []ebpf.MapKV{{Key: u32s(0), Value: chain.EntryProgram{Target: 192, Function: "send_on"}}},
 			programs: []string{"send_on"}, used: []string{"ports"},
 		},
 	}
 	for _, test := range tests {
 		p := program(t, "stages.o", "")
-		if err := p.ConfigureMaps(map[string]chain.MapSettings{test.name: {Entries: test.entries}}); err != nil {
+		if err := p.ConfigureMaps(map[string]MapSettings{test.name: {Entries: test.entries}}); err != nil {
 			t.Errorf("%s: %v", test.name, err)
 			continue
 		}
@@ -83,7 +83,7 @@ func wantKeys[V any](t *testing.T, got map[string]V, want ...string) {
 // whatever the order of the names.
 func TestStageBringsItsOwn(t *testing.T) {
 	p := program(t, "stages.o", "")
-	if err := p.ConfigureMaps(map[string]chain.MapSettings{
+	if err := p.ConfigureMaps(map[string]MapSettings{
 		"aside": {Entries: entries(`0`, `5`)},
 		"ports": {Entries: entries(`7`, `{"ifindex": 3, "program": "count_out"}`)},
 	}); err != nil {
@@ -96,7 +96,7 @@ func TestStageBringsItsOwn(t *testing.T) {
 }
 
 func TestTargetsRefused(t *testing.T) {
-	type settings = map[string]chain.MapSettings
+	type settings = map[string]MapSettings
 	of := func(name string, pairs ...string) settings { return settings{name: {Entries: entries(pairs...)}} }
 	tests := []struct {
 		settings settings
@@ -120,8 +120,8 @@ func TestTargetsRefused(t *testing.T) {
 			settings{"cpus": {Entries: entries(`0`, `{"qsize": 1, "program": "send_on"}`)}, "ports": {Entries: entries(`0`, `{"ifindex": 1, "program": "back"}`)}},
 			[]string{"a program in its entries uses the map itself"},
 		},
-		{settings{"ports": {Scope: chain.ScopeNode, Entries: entries(`1`, `1`)}}, []string{"interfaces of one network namespace", "scope pod"}},
-		{settings{"cpus": {Scope: chain.ScopeNode, Entries: entries(`1`, `{"qsize": 1, "program": "send_on"}`)}}, []string{"its entries have programs", "scope pod"}},
+		{settings{"ports": {Shared: true, Entries: entries(`1`, `1`)}}, []string{"interfaces of one network namespace", "scope pod"}},
+		{settings{"cpus": {Shared: true, Entries: entries(`1`, `{"qsize": 1, "program": "send_on"}`)}}, []string{"its entries have programs", "scope pod"}},
 	}
 	for _, test := range tests {
 		wantError(t, program(t, "stages.o", "").ConfigureMaps(test.settings), test.want...)

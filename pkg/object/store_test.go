@@ -331,7 +331,7 @@ func TestStoreManyProcesses(t *testing.T) {
 // TestStoreKilledProcesses kills processes that put objects at moments all over
 // their way.
 func TestStoreKilledProcesses(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	s := newStore(t)
 	killed := 0
 	for i := range 30 {
@@ -375,7 +375,7 @@ func checkKilled(t *testing.T, s Store, when string) {
 
 // Who holds the lock for long hangs, and must not make others hang as well.
 func TestStoreLocked(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	s := Store{Dir: t.TempDir()}
 	dir, err := os.Open(s.Dir)
 	if err != nil {

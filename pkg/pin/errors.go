@@ -8,14 +8,14 @@ import (
 )
 
 var (
-	// ErrNoBPFFS is behind the error about a root that is no bpffs and cannot be
+	// ErrNoBPFFS is wrapped by the error about a root that is no bpffs and cannot be
 	// made one.
 	ErrNoBPFFS = errors.New("no bpffs")
 
-	// ErrLocked is behind every [LockedError].
+	// ErrLocked is wrapped by every [LockedError].
 	ErrLocked = errors.New("locked")
 
-	// errReleased is behind the errors about a lock that is used after it was
+	// errReleased is wrapped by the errors about a lock that is used after it was
 	// given up.
 	errReleased = errors.New("its lock has been given up")
 )

@@ -113,7 +113,7 @@ func TestEnsureWaitsForWhoMounts(t *testing.T) {
 // TestEnsureDoesNotWaitForever has somebody keep the folder locked that is to be
 // covered, as any user could.
 func TestEnsureDoesNotWaitForever(t *testing.T) {
-	testenv.OfNoKernel(t)
+	testenv.KernelIndependent(t)
 	testenv.NoLeaks(t)
 	at := atRoot(t)
 	covered, err := os.Open(at.Root)
@@ -135,7 +135,7 @@ func TestEnsureDoesNotWaitForever(t *testing.T) {
 }
 
 func TestEnsureMountsOnceForManyProcesses(t *testing.T) {
-	testenv.TakesTurns(t, 2)
+	testenv.ShardByKernel(t, 2)
 	testenv.NoLeaks(t)
 	for range 5 {
 		at := atRoot(t)

@@ -42,7 +42,7 @@ var codes = []struct {
 	{types.ErrTryAgainLater, []error{pin.ErrLocked, object.ErrStoreLocked, context.DeadlineExceeded}},
 	{types.ErrInvalidNetNS, []error{netdev.ErrNetNSGone}},
 	{types.ErrInternal, []error{node.ErrDiffers}}, // CHECK has no code of its own
-	{codePolicy, []error{chain.ErrPolicy}},
+	{codePolicy, []error{config.ErrPolicy}},
 	{codeTooManyMembers, []error{chain.ErrTooManyMembers, dispatcher.ErrTooManyMaps}},
 	{codeUnusable, []error{object.ErrUnusable, catalog.ErrUnknown, catalog.ErrBroken, dispatcher.ErrNotLinkable, dispatcher.ErrNoBTF, dispatcher.ErrProgramArray, dispatcher.ErrMapRefused}},
 	{codeCannotCarry, []error{netdev.ErrBusy, netdev.ErrUnsupported, netdev.ErrNotVeth, netdev.ErrNoInterface}},

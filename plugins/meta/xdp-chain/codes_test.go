@@ -37,7 +37,7 @@ func TestCodes(t *testing.T) {
 		{chain.ErrTooManyMembers, 104},
 		{dispatcher.ErrTooManyMaps, 104},
 		{object.ErrUnusable, 103},
-		{chain.ErrPolicy, 102},
+		{config.ErrPolicy, 102},
 		{catalog.ErrUnknown, 103},
 		{catalog.ErrBroken, 103},
 		{dispatcher.ErrMixedLicenses, 103},
@@ -64,7 +64,7 @@ func TestCodes(t *testing.T) {
 		{fmt.Errorf("%w: %w", node.ErrDiffers, netdev.ErrNoInterface), 999},
 
 		// What a pod is refused is told as that, whatever stands against it.
-		{fmt.Errorf("%w: %w", chain.ErrPolicy, dispatcher.ErrTooManyMaps), 102},
+		{fmt.Errorf("%w: %w", config.ErrPolicy, dispatcher.ErrTooManyMaps), 102},
 
 		// What is wrong with an object is told as that, whatever it is.
 		{fmt.Errorf("%w: %w", chain.ErrInvalid, object.ErrUnusable), 103},

@@ -100,7 +100,7 @@ func TestExampleAnnotations(t *testing.T) {
 		"[{name: udp-limit, priority: 105}]": {"acl", "udp-limit"},
 		documentedAnnotation(t):              {"acl", "ratelimit", "udp-limit"},
 	} {
-		a, err := c.AttachmentFor(map[string]string{catalog.Annotation: annotation})
+		a, err := node.AttachmentFor(c, map[string]string{catalog.Annotation: annotation})
 		if err != nil {
 			t.Errorf("%q: %v", annotation, err)
 			continue

@@ -106,7 +106,7 @@ func tryADD(ctx context.Context, n *node.Node, stdin []byte) error {
 	if err != nil {
 		return err
 	}
-	a := c.Attachment()
+	a := node.AttachmentOf(c)
 	if a.Catalog, err = catalog.Open(c.CatalogDir); err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func parseWish(args *skel.CmdArgs) (*wish, error) {
 	if !c.Namespaces.Admits(namespace) {
 		return &wish{attachment: node.Attachment{PodNamespace: namespace}, excluded: true, prev: prev}, nil
 	}
-	a, err := c.AttachmentFor(c.RuntimeConfig.PodAnnotations)
+	a, err := node.AttachmentFor(c, c.RuntimeConfig.PodAnnotations)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func staged(kind ebpf.MapType, target uint32, flags uint32, stage ...asm.Instruc
 	m.Spec.Programs["main"].Flags = flags
 	m.Spec.Maps = map[string]*ebpf.MapSpec{"targets": {
 		Name: "targets", Type: kind, KeySize: 4, ValueSize: 8, MaxEntries: 1,
-		Contents: []ebpf.MapKV{{Key: uint32(0), Value: chain.SecondStage{Target: target, Function: "stage"}}},
+		Contents: []ebpf.MapKV{{Key: uint32(0), Value: chain.EntryProgram{Target: target, Function: "stage"}}},
 	}}
 	return m
 }

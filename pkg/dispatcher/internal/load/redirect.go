@@ -58,7 +58,7 @@ func (r Redirects) fill(m *dispatcher.Member, made map[string]*ebpf.Map) error {
 // loadStages loads the programs of a map's entries that are not loaded yet.
 func (r Redirects) loadStages(loaded map[string]*ebpf.Program, m *dispatcher.Member, spec *ebpf.MapSpec, made map[string]*ebpf.Map) error {
 	for _, kv := range spec.Contents {
-		stage, ok := kv.Value.(chain.SecondStage)
+		stage, ok := kv.Value.(chain.EntryProgram)
 		if !ok || loaded[stage.Function] != nil {
 			continue
 		}
@@ -90,7 +90,7 @@ func putTargets(into *ebpf.Map, contents []ebpf.MapKV, stages map[string]*ebpf.P
 	}
 	for i, kv := range contents {
 		value := kv.Value
-		if stage, ok := value.(chain.SecondStage); ok {
+		if stage, ok := value.(chain.EntryProgram); ok {
 			value = stage.Value(stages[stage.Function].FD())
 		}
 		if err := into.Put(kv.Key, value); err != nil {

@@ -12,9 +12,9 @@ import (
 // is, counted from 0, and how many these are, as in "1/3".
 const turnEnv = "XDP_CHAIN_TURN"
 
-// Turn returns which of the lab's kernels this one is, counted from 0, and how many of
+// Shard returns which of the lab's kernels this one is, counted from 0, and how many of
 // them run. Elsewhere it is the one of one.
-func Turn(t testing.TB) (mine, kernels int) {
+func Shard(t testing.TB) (mine, kernels int) {
 	t.Helper()
 	text, inLab := os.LookupEnv(turnEnv)
 	if !inLab {
@@ -26,12 +26,12 @@ func Turn(t testing.TB) (mine, kernels int) {
 	return mine, kernels
 }
 
-// TakesTurns skips the ith of several cases where tests are to be short and another of
+// ShardByKernel skips the ith of several cases where tests are to be short and another of
 // the lab's kernels runs it. It is for cases that differ in what is the same on all of
 // them: together the kernels run each case, and each of them a few.
-func TakesTurns(t testing.TB, i int) {
+func ShardByKernel(t testing.TB, i int) {
 	t.Helper()
-	if mine, kernels := Turn(t); testing.Short() && i%kernels != mine {
+	if mine, kernels := Shard(t); testing.Short() && i%kernels != mine {
 		t.Skipf("kernel %d of the lab's %d runs it, and tests are to be short", i%kernels, kernels)
 	}
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestUntouchedLeavesBrokenFiles(t *testing.T) {
+func TestReadOnlyLeavesBrokenFiles(t *testing.T) {
 	d := Dir{Root: t.TempDir()}
 	put(t, d.chain(key), []byte("{"))
 	before := modes(t, d)
-	if _, err := d.Untouched().Load(key); !errors.Is(err, ErrBroken) || errors.As(err, new(*BrokenError)) {
+	if _, err := d.ReadOnly().Load(key); !errors.Is(err, ErrBroken) || errors.As(err, new(*BrokenError)) {
 		t.Errorf("got %v, want an ErrBroken that says nothing of setting aside", err)
 	}
 	if diff := cmp.Diff(before, modes(t, d)); diff != "" {

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package chain
+package config
 
 import (
 	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 func TestBandAdmits(t *testing.T) {
 	band := &Band{Min: 100, Max: 199}
-	for priority, want := range map[int]bool{-1: false, 0: false, 99: false, 100: true, 150: true, 199: true, 200: false, MaxPriority: false} {
+	for priority, want := range map[int]bool{-1: false, 0: false, 99: false, 100: true, 150: true, 199: true, 200: false, chain.MaxPriority: false} {
 		err := band.Admit(priority)
 		if (err == nil) != want {
 			t.Errorf("priority %d: %v", priority, err)
@@ -29,13 +31,13 @@ func TestBandAdmits(t *testing.T) {
 }
 
 func TestBandCheck(t *testing.T) {
-	for _, right := range []Band{{}, {100, 199}, {7, 7}, {0, MaxPriority}} {
+	for _, right := range []Band{{}, {100, 199}, {7, 7}, {0, chain.MaxPriority}} {
 		if err := right.Check(); err != nil {
 			t.Errorf("%v: %v", right, err)
 		}
 	}
-	for _, wrong := range []Band{{-1, 5}, {5, 4}, {0, MaxPriority + 1}} {
-		if err := wrong.Check(); !errors.Is(err, ErrInvalid) {
+	for _, wrong := range []Band{{-1, 5}, {5, 4}, {0, chain.MaxPriority + 1}} {
+		if err := wrong.Check(); !errors.Is(err, chain.ErrInvalid) {
 			t.Errorf("%v: %v", wrong, err)
 		}
 	}

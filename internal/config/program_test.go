@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package chain
+package config
 
 import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 func TestProgramCheck(t *testing.T) {
@@ -17,7 +20,7 @@ func TestProgramCheck(t *testing.T) {
 		says    string // what the error has to name; empty: no error
 	}{
 		{"least", Program{Name: "a"}, ""},
-		{"most", Program{Name: strings.Repeat("a", 63), Object: "/o", Priority: priority(MaxPriority)}, ""},
+		{"most", Program{Name: strings.Repeat("a", 63), Object: "/o", Priority: priority(chain.MaxPriority)}, ""},
 		{"inner hyphens", Program{Name: "a--0"}, ""},
 		{"no name", Program{}, "name is empty"},
 		{"long name", Program{Name: strings.Repeat("a", 64)}, "64 bytes"},
@@ -45,8 +48,36 @@ func TestProgramCheck(t *testing.T) {
 				}
 				return
 			}
-			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("got %v, want an ErrInvalid that says %q", err, tt.says)
+			if !errors.Is(err, chain.ErrInvalid) || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("got %v, want an chain.ErrInvalid that says %q", err, tt.says)
+			}
+		})
+	}
+}
+
+func TestWithDefaultsTakesTheNearestSource(t *testing.T) {
+	ten, twenty := 10, 20
+	member := func(priority int, on chain.ActionSet) chain.Member {
+		return chain.Member{Name: "m", Function: "f", Priority: priority, ProceedOn: on}
+	}
+	run := func(priority *int, on *chain.ActionSet) chain.RunConfig {
+		return chain.RunConfig{Priority: priority, ProceedOn: on}
+	}
+	drop, none := chain.ActionSetOf(chain.Drop), chain.ActionSet(0)
+	for _, tt := range []struct {
+		name    string
+		program Program
+		sources []chain.RunConfig
+		want    chain.Member
+	}{
+		{"defaults", Program{Name: "m"}, nil, member(50, chain.DefaultProceedOn)},
+		{"own", Program{Name: "m", Priority: &ten, ProceedOn: &none}, []chain.RunConfig{run(&twenty, &drop)}, member(10, 0)},
+		{"first source", Program{Name: "m"}, []chain.RunConfig{{Priority: &twenty}, run(&ten, &drop)}, member(20, drop)},
+		{"last source", Program{Name: "m"}, []chain.RunConfig{{}, run(&ten, &drop)}, member(10, drop)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, tt.program.WithDefaults("f", tt.sources...)); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}

@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package config
+package node
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 // parse reads a configuration that is right.
-func parse(t *testing.T, document string) *Conf {
+func parse(t *testing.T, document string) *config.Conf {
 	t.Helper()
-	c, err := Parse([]byte(document))
+	c, err := config.Parse([]byte(document))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,27 +30,27 @@ func parse(t *testing.T, document string) *Conf {
 
 func TestAttachmentFor(t *testing.T) {
 	const policy = `"annotations": {"allow": ["count", "drop"]}`
-	band := &chain.Band{Min: 100, Max: 199}
+	band := &config.Band{Min: 100, Max: 199}
 	tests := []struct {
 		name, conf, annotation string
-		want                   []chain.Program
+		want                   []config.Program
 		err                    error
 	}{
 		{"nothing at all", `{}`, "", nil, nil},
-		{"no annotation", `{"programs": [{"name": "acl"}], ` + policy + `}`, "", []chain.Program{{Name: "acl"}}, nil},
-		{"no policy", `{"programs": [{"name": "acl"}]}`, "count, absurd", []chain.Program{{Name: "acl"}}, nil},
+		{"no annotation", `{"programs": [{"name": "acl"}], ` + policy + `}`, "", []config.Program{{Name: "acl"}}, nil},
+		{"no policy", `{"programs": [{"name": "acl"}]}`, "count, absurd", []config.Program{{Name: "acl"}}, nil},
 		{"policy null", `{"annotations": null}`, "count, absurd", nil, nil},
-		{"both", `{"programs": [{"name": "acl"}], ` + policy + `}`, "[{name: drop, priority: 150}]", []chain.Program{
+		{"both", `{"programs": [{"name": "acl"}], ` + policy + `}`, "[{name: drop, priority: 150}]", []config.Program{
 			{Name: "acl"}, {Name: "drop", Priority: new(150), Band: band},
 		}, nil},
-		{"refused", `{"programs": [{"name": "acl"}], ` + policy + `}`, "pass", nil, chain.ErrPolicy},
-		{"of the same name on the other side", `{"programs": [{"name": "drop", "side": "host"}], ` + policy + `}`, "drop", nil, chain.ErrPolicy},
+		{"refused", `{"programs": [{"name": "acl"}], ` + policy + `}`, "pass", nil, config.ErrPolicy},
+		{"of the same name on the other side", `{"programs": [{"name": "drop", "side": "host"}], ` + policy + `}`, "drop", nil, config.ErrPolicy},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := parse(t, tt.conf)
 			c.CatalogDir = t.TempDir()
-			a, err := c.AttachmentFor(map[string]string{catalog.Annotation: tt.annotation, "example.com/other": "count"})
+			a, err := AttachmentFor(c, map[string]string{catalog.Annotation: tt.annotation, "example.com/other": "count"})
 			if !errors.Is(err, tt.err) {
 				t.Fatalf("error is %v, want %v", err, tt.err)
 			}
@@ -62,10 +65,10 @@ func TestAttachmentFor(t *testing.T) {
 func TestAttachmentForLeavesTheConfiguration(t *testing.T) {
 	c := parse(t, `{"programs": [{"name": "acl"}, {"name": "pass"}], "annotations": {"allow": ["drop"], "priorities": {"min": 0}}}`)
 	c.Programs = c.Programs[:1]
-	if _, err := c.AttachmentFor(map[string]string{catalog.Annotation: "[{name: drop, priority: 1}]"}); err != nil {
+	if _, err := AttachmentFor(c, map[string]string{catalog.Annotation: "[{name: drop, priority: 1}]"}); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]chain.Program{{Name: "acl"}, {Name: "pass"}}, c.Programs[:2]); diff != "" {
+	if diff := cmp.Diff([]config.Program{{Name: "acl"}, {Name: "pass"}}, c.Programs[:2]); diff != "" {
 		t.Errorf("programs (-before +after):\n%s", diff)
 	}
 }
@@ -96,25 +99,25 @@ func TestAttachmentForOpensTheCatalogOnDemand(t *testing.T) {
 	} {
 		c := parse(t, tt.conf)
 		c.CatalogDir = dir
-		_, err := c.AttachmentFor(map[string]string{catalog.Annotation: tt.annotation})
+		_, err := AttachmentFor(c, map[string]string{catalog.Annotation: tt.annotation})
 		if errors.Is(err, catalog.ErrBroken) != tt.needed || err != nil != tt.needed {
 			t.Errorf("%s with %q: error is %v; catalog needed: %t", tt.conf, tt.annotation, err, tt.needed)
 		}
 	}
 }
 
-func TestHasAnnotationsCapability(t *testing.T) {
-	for conf, want := range map[string]bool{
-		`{}`:                     false,
-		`{"capabilities": null}`: false,
-		`{"capabilities": ["io.kubernetes.cri.pod-annotations"]}`:                             false,
-		`{"capabilities": {"portMappings": true}}`:                                            false,
-		`{"capabilities": {"io.kubernetes.cri.pod-annotations": false}}`:                      false,
-		`{"capabilities": {"io.kubernetes.cri.pod-annotations": "true"}}`:                     false,
-		`{"capabilities": {"portMappings": true, "io.kubernetes.cri.pod-annotations": true}}`: true,
-	} {
-		if got := parse(t, conf).HasAnnotationsCapability(); got != want {
-			t.Errorf("%s: %t, want %t", conf, got, want)
-		}
+func TestAttachmentOf(t *testing.T) {
+	content, err := os.ReadFile("../config/testdata/full.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := parse(t, string(content))
+	c.Mode, c.Attach, c.Dispatcher, c.LibxdpVersion, c.Side = chain.ModeGeneric, chain.AttachNetlink, chain.DispatcherLibxdp, chain.LibxdpV3, config.HostSide
+	want := Attachment{
+		Network: "podnet", Side: config.HostSide, Mode: chain.ModeGeneric, Attach: chain.AttachNetlink,
+		Dispatcher: chain.DispatcherLibxdp, LibxdpVersion: chain.LibxdpV3, PeerNapi: config.PeerNapiOff, Counters: true, Programs: c.Programs,
+	}
+	if diff := cmp.Diff(want, AttachmentOf(c), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		t.Errorf("attachment (-want +got):\n%s", diff)
 	}
 }
