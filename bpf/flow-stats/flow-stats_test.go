@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package flowstats_test
+package flowstats
 
 import (
 	"net/netip"
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
@@ -43,18 +44,88 @@ func fragment6(protocol uint8, offset uint16, more bool, payload []byte) []byte 
 	return ipv6(x.Fragment, x.FragmentHeader(protocol, offset, more, payload))
 }
 
-func flow4(protocol uint8, sourcePort, destinationPort uint16) flow {
+func flow4(protocol uint8, sourcePort, destinationPort uint16) flowKey {
 	return between(v4.Source, v4.Destination, protocol, sourcePort, destinationPort)
 }
 
-func flow6(protocol uint8, sourcePort, destinationPort uint16) flow {
+func flow6(protocol uint8, sourcePort, destinationPort uint16) flowKey {
 	return between(v6.Source, v6.Destination, protocol, sourcePort, destinationPort)
 }
 
 // later is the flow of the later fragments of a protocol that has ports.
-func later(f flow) flow {
-	f.Later = 1
+func later(f flowKey) flowKey {
+	f.LaterFragment = 1
 	return f
+}
+
+// between is a flow between the addresses of v4 or v6, in the direction of their
+// packets. Ports 0, 0 are those of a protocol without.
+func between(source, destination netip.Addr, protocol uint8, sourcePort, destinationPort uint16) flowKey {
+	f := flowKey{Source: source.As16(), Destination: destination.As16(), Protocol: protocol, IPVersion: 6}
+	if source.Is4() {
+		f.IPVersion = 4
+	}
+	f.SourcePort = [2]byte{byte(sourcePort >> 8), byte(sourcePort)}
+	f.DestinationPort = [2]byte{byte(destinationPort >> 8), byte(destinationPort)}
+	return f
+}
+
+// loaded is the program with its maps.
+type loaded struct{ *ebpf.Collection }
+
+func load(t testing.TB) loaded {
+	t.Helper()
+	return loaded{x.Load(t, x.Spec(t, "flow-stats"))}
+}
+
+// run runs the program on the frames and fails the test unless each one passes.
+func (l loaded) run(t testing.TB, frames ...[]byte) {
+	t.Helper()
+	for _, frame := range frames {
+		if verdict := x.Run(t, l.Programs["flow_stats"], frame); verdict != x.Pass {
+			t.Errorf("verdict %d on %d bytes", verdict, len(frame))
+		}
+	}
+}
+
+// table returns the map of flows.
+func (l loaded) table(t testing.TB) map[flowKey]flowTraffic {
+	t.Helper()
+	rows := map[flowKey]flowTraffic{}
+	var key flowKey
+	var value flowTraffic
+	entries := l.Maps["flows"].Iterate()
+	for entries.Next(&key, &value) {
+		rows[key] = value
+	}
+	if err := entries.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+// counts returns the map of flows without its times.
+func (l loaded) counts(t testing.TB) map[flowKey]Traffic {
+	t.Helper()
+	rows := map[flowKey]Traffic{}
+	for key, value := range l.table(t) {
+		rows[key] = Traffic{value.Packets, value.Bytes}
+	}
+	return rows
+}
+
+// total returns one of the totals, summed over the CPUs.
+func (l loaded) total(t testing.TB, which uint32) (sum Traffic) {
+	t.Helper()
+	var perCPU []Traffic
+	if err := l.Maps["totals"].Lookup(which, &perCPU); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range perCPU {
+		sum.Packets += c.Packets
+		sum.Bytes += c.Bytes
+	}
+	return sum
 }
 
 func TestFlows(t *testing.T) {
@@ -66,7 +137,7 @@ func TestFlows(t *testing.T) {
 	tests := []struct {
 		name  string
 		frame []byte
-		want  flow
+		want  flowKey
 	}{
 		{"tcp", ipv4(x.TCP, x.Segment(80)), flow4(x.TCP, 40000, 80)},
 		{"udp over IPv6", ipv6(x.UDP, x.Segment(53)), flow6(x.UDP, 40000, 53)},
@@ -95,11 +166,11 @@ func TestFlows(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			l := load(t)
 			l.run(t, tt.frame, tt.frame, tt.frame)
-			want := traffic{Packets: 3, Bytes: 3 * uint64(len(tt.frame))}
-			if diff := cmp.Diff(map[flow]traffic{tt.want: want}, l.counts(t)); diff != "" {
+			want := Traffic{Packets: 3, Bytes: 3 * uint64(len(tt.frame))}
+			if diff := cmp.Diff(map[flowKey]Traffic{tt.want: want}, l.counts(t)); diff != "" {
 				t.Errorf("flows (-want +got):\n%s", diff)
 			}
-			if got := l.total(t, flows); got != want {
+			if got := l.total(t, totalFlows); got != want {
 				t.Errorf("total of flows %+v, want %+v", got, want)
 			}
 		})
@@ -145,20 +216,20 @@ func TestWhatIsOfNoFlow(t *testing.T) {
 		frame []byte
 		want  uint32
 	}{
-		{"arp", x.Ethernet(x.EtherTypeARP, make([]byte, 46)), notIP},
-		{"802.3", x.Ethernet(46, make([]byte, 46)), notIP},
-		{"three tags", ipv4(x.TCP, x.Segment(80), x.EtherType8021A, x.EtherType8021Q, x.EtherType8021Q), notIP},
-		{"cut in a tag", x.Ethernet(x.EtherTypeIPv4, nil, x.EtherType8021A)[:16], notIP},
-		{"cut in IPv4", ipv4(x.TCP, nil)[:14+19], unreadable},
-		{"cut in options", x.Ethernet(x.EtherTypeIPv4, x.IPv4{Protocol: x.GRE, Options: 40}.Packet(nil))[:14+59], unreadable},
-		{"cut in IPv6", ipv6(x.TCP, nil)[:14+39], unreadable},
-		{"cut in an extension header", ipv6(x.HopByHop, x.Options(x.GRE, 16, nil)[:15]), unreadable},
-		{"cut in ports", ipv4(x.TCP, x.Segment(80)[:3]), unreadable},
-		{"cut in ports, IPv6", ipv6(x.UDP, x.Segment(80)[:3]), unreadable},
-		{"first fragment without its ports", fragment4(x.UDP, 0, true, nil), unreadable},
-		{"IPv6 in a frame of IPv4", badVersion, unreadable},
-		{"header too short", badLength, unreadable},
-		{"nine extension headers", ipv6(x.DestOptions, x.Options(x.DestOptions, 8, chain)), unreadable},
+		{"arp", x.Ethernet(x.EtherTypeARP, make([]byte, 46)), totalNotIP},
+		{"802.3", x.Ethernet(46, make([]byte, 46)), totalNotIP},
+		{"three tags", ipv4(x.TCP, x.Segment(80), x.EtherType8021A, x.EtherType8021Q, x.EtherType8021Q), totalNotIP},
+		{"cut in a tag", x.Ethernet(x.EtherTypeIPv4, nil, x.EtherType8021A)[:16], totalNotIP},
+		{"cut in IPv4", ipv4(x.TCP, nil)[:14+19], totalUnreadable},
+		{"cut in options", x.Ethernet(x.EtherTypeIPv4, x.IPv4{Protocol: x.GRE, Options: 40}.Packet(nil))[:14+59], totalUnreadable},
+		{"cut in IPv6", ipv6(x.TCP, nil)[:14+39], totalUnreadable},
+		{"cut in an extension header", ipv6(x.HopByHop, x.Options(x.GRE, 16, nil)[:15]), totalUnreadable},
+		{"cut in ports", ipv4(x.TCP, x.Segment(80)[:3]), totalUnreadable},
+		{"cut in ports, IPv6", ipv6(x.UDP, x.Segment(80)[:3]), totalUnreadable},
+		{"first fragment without its ports", fragment4(x.UDP, 0, true, nil), totalUnreadable},
+		{"IPv6 in a frame of IPv4", badVersion, totalUnreadable},
+		{"header too short", badLength, totalUnreadable},
+		{"nine extension headers", ipv6(x.DestOptions, x.Options(x.DestOptions, 8, chain)), totalUnreadable},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -167,10 +238,10 @@ func TestWhatIsOfNoFlow(t *testing.T) {
 			if got := l.counts(t); len(got) != 0 {
 				t.Errorf("flows %v", got)
 			}
-			for _, which := range []uint32{flows, notIP, unreadable} {
-				want := traffic{}
+			for _, which := range []uint32{totalFlows, totalNotIP, totalUnreadable} {
+				want := Traffic{}
 				if which == tt.want {
-					want = traffic{Packets: 2, Bytes: 2 * uint64(len(tt.frame))}
+					want = Traffic{Packets: 2, Bytes: 2 * uint64(len(tt.frame))}
 				}
 				if got := l.total(t, which); got != want {
 					t.Errorf("total %d: %+v, want %+v", which, got, want)
@@ -183,7 +254,7 @@ func TestWhatIsOfNoFlow(t *testing.T) {
 // Every frame is in one of the totals, wherever it ends.
 func TestEveryLength(t *testing.T) {
 	l := load(t)
-	var want traffic
+	var want Traffic
 	for _, frame := range [][]byte{
 		ipv6(x.HopByHop, x.Options(x.Fragment, 8, x.FragmentHeader(x.TCP, 0, true, x.Segment(80))), x.EtherType8021A, x.EtherType8021Q),
 		x.Ethernet(x.EtherTypeIPv4, x.IPv4{Source: v4.Source, Protocol: x.UDP, Options: 12}.Packet(x.Segment(80)), x.EtherType8021Q),
@@ -194,8 +265,8 @@ func TestEveryLength(t *testing.T) {
 			want.Bytes += uint64(length)
 		}
 	}
-	var got traffic
-	for _, which := range []uint32{flows, notIP, unreadable} {
+	var got Traffic
+	for _, which := range []uint32{totalFlows, totalNotIP, totalUnreadable} {
 		got.Packets += l.total(t, which).Packets
 		got.Bytes += l.total(t, which).Bytes
 	}
@@ -208,13 +279,13 @@ func TestEveryLength(t *testing.T) {
 func TestBytesOfFramesOfSeveralBuffers(t *testing.T) {
 	testenv.NeedKernel(t, testenv.HaveFrags())
 	l := load(t)
-	frames := map[flow][]byte{
+	frames := map[flowKey][]byte{
 		flow4(x.UDP, 40000, 53): ipv4(x.UDP, append(x.Segment(53), make([]byte, 8000)...)),
 		flow6(x.UDP, 40000, 53): ipv6(x.UDP, append(x.Segment(53), make([]byte, 8000)...), x.EtherType8021Q),
 	}
-	want := map[flow]traffic{}
+	want := map[flowKey]Traffic{}
 	for f, frame := range frames {
-		want[f] = traffic{Packets: 1, Bytes: uint64(len(frame))}
+		want[f] = Traffic{Packets: 1, Bytes: uint64(len(frame))}
 		l.run(t, frame)
 	}
 	if diff := cmp.Diff(want, l.counts(t)); diff != "" {
@@ -251,3 +322,18 @@ func sinceBoot(t *testing.T) uint64 {
 	}
 	return uint64(now.Nano())
 }
+
+func BenchmarkFlowStats(b *testing.B) {
+	program := x.Load(b, x.Spec(b, "flow-stats")).Programs["flow_stats"]
+	for name, frame := range map[string][]byte{
+		"tcp4":      ipv4(x.TCP, x.Segment(80)),
+		"tcp6":      ipv6(x.TCP, x.Segment(80)),
+		"tcp4-vlan": ipv4(x.TCP, x.Segment(80), x.EtherType8021Q),
+		"tcp6-hop":  ipv6(x.HopByHop, x.Options(x.TCP, 8, x.Segment(80))),
+		"arp":       x.Ethernet(x.EtherTypeARP, make([]byte, 46)),
+	} {
+		b.Run(name, func(b *testing.B) { x.Benchmark(b, program, frame) })
+	}
+}
+
+func BenchmarkLoad(b *testing.B) { x.BenchmarkLoad(b, x.Spec(b, "flow-stats")) }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package flowstats_test
+package flowstats
 
 import (
 	"encoding/binary"
@@ -48,12 +48,12 @@ func TestOneFlowOnSomeCPUs(t *testing.T) {
 		_, err := l.Programs["flow_stats"].Run(&ebpf.RunOptions{Data: frame, Repeat: packets})
 		return err
 	})
-	want := traffic{Packets: uint64(cpus) * uint64(packets)}
+	want := Traffic{Packets: uint64(cpus) * uint64(packets)}
 	want.Bytes = want.Packets * uint64(len(frame))
 	if got := l.counts(t)[flow4(x.TCP, 40000, 80)]; got != want {
 		t.Errorf("flow %+v, want %+v", got, want)
 	}
-	if got := l.total(t, flows); got != want {
+	if got := l.total(t, totalFlows); got != want {
 		t.Errorf("total %+v, want %+v", got, want)
 	}
 }
@@ -115,7 +115,7 @@ func TestMoreFlowsThanTheMapHolds(t *testing.T) {
 	if c, ok := got[flow4(x.TCP, 0, 80)]; ok {
 		t.Errorf("the first flow is still there, with %d packets", c.Packets)
 	}
-	if got, want := l.total(t, flows).Packets, uint64(3*size+3*size/16); got != want {
+	if got, want := l.total(t, totalFlows).Packets, uint64(3*size+3*size/16); got != want {
 		t.Errorf("total of flows %d packets, want %d", got, want)
 	}
 }

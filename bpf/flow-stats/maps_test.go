@@ -1,102 +1,183 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package flowstats_test
+package flowstats
 
 import (
+	"encoding/binary"
 	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
-
-	x "github.com/xdp-chain/xdp-chain/bpf/internal/xdptest"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/rlimit"
+	"github.com/google/go-cmp/cmp"
 )
 
-// flow is struct flow of flow-stats.c.
-type flow struct {
-	Source, Destination                  [16]byte
-	SourcePort, DestinationPort          [2]byte // big endian
-	Protocol, IPVersion, Later, Reserved uint8
-}
-
-// flowTraffic is struct flow_traffic of flow-stats.c.
-type flowTraffic struct{ Packets, Bytes, FirstSeen, LastSeen uint64 }
-
-// traffic is struct traffic of flow-stats.c.
-type traffic struct{ Packets, Bytes uint64 }
-
-// The keys of map totals, enum total of flow-stats.c.
-const (
-	flows uint32 = iota
-	notIP
-	unreadable
-)
-
-// between is a flow between the addresses of v4 or v6, in the direction of their
-// packets. Ports 0, 0 are those of a protocol without.
-func between(source, destination netip.Addr, protocol uint8, sourcePort, destinationPort uint16) flow {
-	f := flow{Source: source.As16(), Destination: destination.As16(), Protocol: protocol, IPVersion: 6}
-	if source.Is4() {
-		f.IPVersion = 4
+// The structs that are read are those of the committed object, field by field.
+func TestFlowWireStructs(t *testing.T) {
+	declared, err := Declared()
+	if err != nil {
+		t.Fatal(err)
 	}
-	f.SourcePort = [2]byte{byte(sourcePort >> 8), byte(sourcePort)}
-	f.DestinationPort = [2]byte{byte(destinationPort >> 8), byte(destinationPort)}
-	return f
-}
-
-// loaded is the program with its maps.
-type loaded struct{ *ebpf.Collection }
-
-func load(t testing.TB) loaded {
-	t.Helper()
-	return loaded{x.Load(t, x.Spec(t, "flow-stats"))}
-}
-
-// run runs the program on the frames and fails the test unless each one passes.
-func (l loaded) run(t testing.TB, frames ...[]byte) {
-	t.Helper()
-	for _, frame := range frames {
-		if verdict := x.Run(t, l.Programs["flow_stats"], frame); verdict != x.Pass {
-			t.Errorf("verdict %d on %d bytes", verdict, len(frame))
+	for _, tt := range []struct {
+		is   btf.Type
+		wire any
+	}{
+		{declared[FlowsMap].Key, flowKey{}},
+		{declared[FlowsMap].Value, flowTraffic{}},
+		{declared[TotalsMap].Value, Traffic{}},
+	} {
+		is, ok := tt.is.(*btf.Struct)
+		if !ok {
+			t.Fatalf("%v is no struct", tt.is)
+		}
+		wire := reflect.TypeOf(tt.wire)
+		if int(is.Size) != int(wire.Size()) || len(is.Members) != wire.NumField() {
+			t.Errorf("struct %s has %d bytes in %d fields, %s %d in %d", is.Name, is.Size, len(is.Members), wire.Name(), wire.Size(), wire.NumField())
+			continue
+		}
+		for i, m := range is.Members {
+			f := wire.Field(i)
+			size, err := btf.Sizeof(m.Type)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sameName := strings.EqualFold(strings.ReplaceAll(m.Name, "_", ""), f.Name)
+			if !sameName || int(m.Offset.Bytes()) != int(f.Offset) || size != int(f.Type.Size()) {
+				t.Errorf("struct %s has %s of %d bytes at %d, %s has %s of %d at %d", is.Name, m.Name, size, m.Offset.Bytes(), wire.Name(), f.Name, f.Type.Size(), f.Offset)
+			}
 		}
 	}
 }
 
-// table returns the map of flows.
-func (l loaded) table(t testing.TB) map[flow]flowTraffic {
-	t.Helper()
-	rows := map[flow]flowTraffic{}
-	var key flow
-	var value flowTraffic
-	entries := l.Maps["flows"].Iterate()
-	for entries.Next(&key, &value) {
-		rows[key] = value
-	}
-	if err := entries.Err(); err != nil {
+func TestMadeAs(t *testing.T) {
+	declared, err := Declared()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return rows
-}
-
-// counts returns the map of flows without its times.
-func (l loaded) counts(t testing.TB) map[flow]traffic {
-	t.Helper()
-	rows := map[flow]traffic{}
-	for key, value := range l.table(t) {
-		rows[key] = traffic{value.Packets, value.Bytes}
+	// changed returns the value's struct with another field where the first one is.
+	changed := func(change func(*btf.Struct)) btf.Type {
+		s := btf.Copy(declared[FlowsMap].Value).(*btf.Struct)
+		change(s)
+		return s
 	}
-	return rows
+	for _, tt := range []struct {
+		name   string
+		change func(*ebpf.MapSpec)
+		want   bool
+	}{
+		{"as it is", func(*ebpf.MapSpec) {}, true},
+		{"of another size", func(m *ebpf.MapSpec) { m.MaxEntries = 16 }, true},
+		{"of another name", func(m *ebpf.MapSpec) { m.Name = "table" }, true},
+		{"of another type", func(m *ebpf.MapSpec) { m.Type = ebpf.Hash }, false},
+		{"without BTF", func(m *ebpf.MapSpec) { m.Key, m.Value = nil, nil }, false},
+		{"another struct of the same layout", func(m *ebpf.MapSpec) {
+			m.Value = changed(func(s *btf.Struct) { s.Name = "connection" })
+		}, false},
+		{"a field of another name", func(m *ebpf.MapSpec) {
+			m.Value = changed(func(s *btf.Struct) { s.Members[0].Name = "drops" })
+		}, false},
+		{"fields in another order", func(m *ebpf.MapSpec) {
+			m.Value = changed(func(s *btf.Struct) {
+				s.Members[0].Name, s.Members[1].Name = s.Members[1].Name, s.Members[0].Name
+			})
+		}, false},
+		{"another key", func(m *ebpf.MapSpec) {
+			key := btf.Copy(m.Key).(*btf.Struct)
+			key.Members[0].Name, key.Members[1].Name = key.Members[1].Name, key.Members[0].Name
+			m.Key = key
+		}, false},
+		{"a longer value", func(m *ebpf.MapSpec) {
+			m.ValueSize += 8
+			m.Value = changed(func(s *btf.Struct) {
+				last := s.Members[len(s.Members)-1]
+				last.Name, last.Offset = "drops", last.Offset+64
+				s.Members, s.Size = append(s.Members, last), s.Size+8
+			})
+		}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			spec := declared[FlowsMap].Copy()
+			tt.change(spec)
+			got, err := MadeAs(newMap(t, spec), declared[FlowsMap])
+			if err != nil || got != tt.want {
+				t.Errorf("got %v, %v; want %v", got, err, tt.want)
+			}
+		})
+	}
 }
 
-// total returns one of the totals, summed over the CPUs.
-func (l loaded) total(t testing.TB, which uint32) (sum traffic) {
+func newMap(t *testing.T, spec *ebpf.MapSpec) *ebpf.Map {
 	t.Helper()
-	var perCPU []traffic
-	if err := l.Maps["totals"].Lookup(which, &perCPU); err != nil {
+	if err := rlimit.RemoveMemlock(); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range perCPU {
-		sum.Packets += c.Packets
-		sum.Bytes += c.Bytes
+	m, err := ebpf.NewMap(spec)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return sum
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// More flows than are read at once come each one once, the largest first.
+func TestReadManyFlows(t *testing.T) {
+	declared, err := Declared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := declared[FlowsMap].Copy()
+	const count = 2*flowBatch + 100
+	spec.MaxEntries = 2 * count // a CPU keeps some room for itself
+	m := newMap(t, spec)
+	for i := range uint32(count) {
+		key := flowKey{Protocol: 17, IPVersion: 6}
+		binary.BigEndian.PutUint32(key.Source[12:], i)
+		if err := m.Put(key, flowTraffic{Packets: 1, Bytes: uint64(i), FirstSeen: 1, LastSeen: uint64(time.Second)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	boot := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	flows, err := ReadFlows(m, boot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(flows) != count {
+		t.Fatalf("%d flows, want %d", len(flows), count)
+	}
+	for i, f := range flows {
+		source := f.Source.As16()
+		if want := uint32(count - 1 - i); f.Bytes != uint64(want) || binary.BigEndian.Uint32(source[12:]) != want {
+			t.Fatalf("flow %d is %+v", i, f)
+		}
+	}
+	if f := flows[0]; !f.FirstSeen.Equal(boot) || !f.LastSeen.Equal(boot.Add(time.Second)) {
+		t.Errorf("seen from %v to %v", f.FirstSeen, f.LastSeen)
+	}
+}
+
+// The largest come first, and equal ones in an order that is the same every time.
+func TestOrderOfFlows(t *testing.T) {
+	low, high := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("2001:db8::1")
+	want := []Flow{
+		{Source: high, Destination: high, Traffic: Traffic{1, 200}},
+		{Source: high, Destination: high, Traffic: Traffic{2, 100}},
+		{Source: low, Destination: low, Protocol: 6, SourcePort: 1, DestinationPort: 9, Traffic: Traffic{1, 100}},
+		{Source: low, Destination: low, Protocol: 6, SourcePort: 2, DestinationPort: 8, Traffic: Traffic{1, 100}},
+		{Source: low, Destination: low, Protocol: 6, SourcePort: 2, DestinationPort: 9, Traffic: Traffic{1, 100}},
+		{Source: low, Destination: low, Protocol: 17, Traffic: Traffic{1, 100}},
+		{Source: low, Destination: low, Protocol: 17, LaterFragments: true, Traffic: Traffic{1, 100}},
+		{Source: low, Destination: high, Traffic: Traffic{1, 100}},
+		{Source: high, Destination: low, Traffic: Traffic{1, 100}},
+	}
+	got := slices.Clone(want)
+	slices.Reverse(got)
+	slices.SortFunc(got, bySize)
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Errorf("order (-want +got):\n%s", diff)
+	}
 }

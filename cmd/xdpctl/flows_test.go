@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	flowstats "github.com/xdp-chain/xdp-chain/bpf/flow-stats"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/record"
@@ -16,11 +17,11 @@ import (
 // flowsNow is when the example is looked at.
 var flowsNow = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-func exampleFlow(protocol node.Protocol, source, destination string, packets, bytes uint64, first, last time.Duration) node.Flow {
+func exampleFlow(protocol flowstats.IPProtocol, source, destination string, packets, bytes uint64, first, last time.Duration) flowstats.Flow {
 	from, to := netip.MustParseAddrPort(source), netip.MustParseAddrPort(destination)
-	return node.Flow{
+	return flowstats.Flow{
 		Protocol: protocol, Source: from.Addr(), SourcePort: from.Port(), Destination: to.Addr(), DestinationPort: to.Port(),
-		Traffic: node.Traffic{Packets: packets, Bytes: bytes}, FirstSeen: flowsNow.Add(-first), LastSeen: flowsNow.Add(-last),
+		Traffic: flowstats.Traffic{Packets: packets, Bytes: bytes}, FirstSeen: flowsNow.Add(-first), LastSeen: flowsNow.Add(-last),
 	}
 }
 
@@ -31,7 +32,7 @@ func exampleFlows() []node.ChainFlows {
 	return []node.ChainFlows{
 		{
 			Key: podKey, Interface: "eth0", NetNS: "/run/netns/a", Side: config.PodSide, Member: "flow-stats", Owner: owner,
-			Flows: []node.Flow{
+			Flows: []flowstats.Flow{
 				exampleFlow(6, "10.244.1.117:43210", "10.244.1.5:8080", 1234567, 987654321, 49*time.Hour, 0),
 				fragments,
 				exampleFlow(6, "[fd00:88::1]:43210", "[fd00:88::2]:443", 7, 700, 119*time.Second, 2*time.Minute),
@@ -39,7 +40,7 @@ func exampleFlows() []node.ChainFlows {
 				exampleFlow(253, "10.244.1.1:0", "10.244.1.5:0", 1, 60, 0, 0),
 				exampleFlow(17, "10.244.1.1:0", "10.244.1.5:53", 1, 60, 0, 0),
 			},
-			Forgotten: node.Traffic{Packets: 40, Bytes: 2400}, NotIP: node.Traffic{Packets: 2, Bytes: 84}, Unreadable: node.Traffic{Packets: 1, Bytes: 20},
+			Forgotten: flowstats.Traffic{Packets: 40, Bytes: 2400}, NotIP: flowstats.Traffic{Packets: 2, Bytes: 84}, Unreadable: flowstats.Traffic{Packets: 1, Bytes: 20},
 		},
 		{Key: hostKey, Interface: "veth3f2a11c0", NetNS: "/proc/1/ns/net", Side: config.HostSide, Member: "flows", Owner: owner, Shared: `its maps are those of all pods of network "podnet"`},
 		{Key: offKey, Interface: "eth0", NetNS: "/run/netns/b", Side: config.PodSide, Member: "flow-stats", Owner: record.Owner{Network: "podnet"}, Reason: `the pin of map "flows" is missing`},

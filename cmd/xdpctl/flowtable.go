@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	flowstats "github.com/xdp-chain/xdp-chain/bpf/flow-stats"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 )
 
@@ -45,7 +46,7 @@ func flowTable(c node.ChainFlows, now time.Time) string {
 // flowRow is a row of the table: a flow, or what is of none.
 type flowRow struct {
 	protocol, source, destination string
-	node.Traffic
+	flowstats.Traffic
 	times string // the last two cells, each after a tab
 }
 
@@ -71,7 +72,7 @@ func flowRows(c node.ChainFlows, now time.Time) []flowRow {
 }
 
 // end prints one end of a flow. Fragments that have no ports show none.
-func end(f node.Flow, a netip.Addr, port uint16) string {
+func end(f flowstats.Flow, a netip.Addr, port uint16) string {
 	if f.LaterFragments || !f.Protocol.HasPorts() {
 		return a.String()
 	}

@@ -12,9 +12,36 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	flowstats "github.com/xdp-chain/xdp-chain/bpf/flow-stats"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/record"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
+
+// ChainFlows are the flows that one member of a chain has counted. Its JSON form is as
+// stable as that of [Chain].
+type ChainFlows struct {
+	Key       chain.Key   `json:"key"`
+	Interface string      `json:"interface"`
+	NetNS     string      `json:"netns"` // as in [Chain]
+	Side      config.Side `json:"side"`
+	// Member is the member's name, and Owner who put it into the chain.
+	Member string       `json:"member"`
+	Owner  record.Owner `json:"owner"`
+	// Flows are those that the member remembers, the largest first.
+	Flows []flowstats.Flow `json:"flows"`
+	// Forgotten is what flows counted that had to make room for others, at the least:
+	// packets that come while the maps are being read may be missing in it.
+	Forgotten flowstats.Traffic `json:"forgotten"`
+	// NotIP is what came besides, and Unreadable IP of which the flow cannot be told.
+	NotIP      flowstats.Traffic `json:"notIP"`
+	Unreadable flowstats.Traffic `json:"unreadable"`
+	// Shared says with whom the member shares its maps, so that the flows are not this
+	// chain's alone.
+	Shared string `json:"shared,omitempty"`
+	// Reason says why there is nothing to show.
+	Reason string `json:"reason,omitempty"`
+}
 
 // Flows returns what the members of the node's chains have counted that keep flows, by
 // key and running order. Those are the members whose maps are made as the built-in
@@ -22,7 +49,7 @@ import (
 // from; a map that is merely called the same is nobody's flows. Like [Node.List] it
 // takes no locks and returns errors beside what could be read.
 func (n *Node) Flows() ([]ChainFlows, error) {
-	declared, err := builtinFlowMaps()
+	declared, err := flowstats.Declared()
 	if err != nil {
 		return nil, err
 	}
@@ -54,12 +81,12 @@ func (n *Node) flows(rec *record.Record, declared map[string]*ebpf.MapSpec, boot
 	var list []ChainFlows
 	for i := range rec.State.Members {
 		m := &rec.State.Members[i]
-		if !slices.Contains(m.Pins, flowsMap) || !slices.Contains(m.Pins, totalsMap) {
+		if !slices.Contains(m.Pins, flowstats.FlowsMap) || !slices.Contains(m.Pins, flowstats.TotalsMap) {
 			continue
 		}
 		c := ChainFlows{
 			Key: rec.Key, Interface: rec.Interface, NetNS: rec.NetNS, Side: rec.Side,
-			Member: m.Name, Owner: m.Owner, Flows: []Flow{}, Shared: sharers(m, flowsMap),
+			Member: m.Name, Owner: m.Owner, Flows: []flowstats.Flow{}, Shared: sharers(m, flowstats.FlowsMap),
 		}
 		keeps, err := n.memberFlows(&c, rec, m, declared, boot)
 		if err != nil {
@@ -76,7 +103,7 @@ func (n *Node) flows(rec *record.Record, declared map[string]*ebpf.MapSpec, boot
 func (n *Node) memberFlows(c *ChainFlows, rec *record.Record, m *record.Member, declared map[string]*ebpf.MapSpec, boot time.Time) (bool, error) {
 	opened := make(map[string]*ebpf.Map)
 	defer closeMaps(opened)
-	for _, name := range []string{flowsMap, totalsMap} {
+	for _, name := range []string{flowstats.FlowsMap, flowstats.TotalsMap} {
 		one, err := n.BPFFS.OpenMap(rec.Key, rec.State.Generation, m.Name, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			c.Reason = fmt.Sprintf("the pin of map %q is missing", name)
@@ -86,32 +113,26 @@ func (n *Node) memberFlows(c *ChainFlows, rec *record.Record, m *record.Member, 
 			return false, err
 		}
 		opened[name] = one
-		if made, err := isMade(one, declared[name]); err != nil || !made {
+		if made, err := flowstats.MadeAs(one, declared[name]); err != nil || !made {
 			return false, err
 		}
 	}
-	return true, c.read(opened, boot, sharers(m, totalsMap))
+	return true, c.read(opened, boot, sharers(m, flowstats.TotalsMap))
 }
 
 // read reads the totals before the flows, so that a packet that comes in between does
 // not look like a forgotten one.
-func (c *ChainFlows) read(opened map[string]*ebpf.Map, boot time.Time, totalsShared string) (err error) {
-	var all Traffic
-	for key, total := range map[uint32]*Traffic{totalFlows: &all, totalNotIP: &c.NotIP, totalUnreadable: &c.Unreadable} {
-		if *total, err = readTotal(opened[totalsMap], key); err != nil {
-			return fmt.Errorf("read map %q: %w", totalsMap, err)
-		}
+func (c *ChainFlows) read(opened map[string]*ebpf.Map, boot time.Time, totalsShared string) error {
+	totals, err := flowstats.ReadTotals(opened[flowstats.TotalsMap])
+	if err != nil {
+		return fmt.Errorf("read map %q: %w", flowstats.TotalsMap, err)
 	}
-	if c.Flows, err = readFlows(opened[flowsMap], boot); err != nil {
-		return fmt.Errorf("read map %q: %w", flowsMap, err)
-	}
-	var kept Traffic
-	for _, f := range c.Flows {
-		kept.Packets += f.Packets
-		kept.Bytes += f.Bytes
+	c.NotIP, c.Unreadable = totals.NotIP, totals.Unreadable
+	if c.Flows, err = flowstats.ReadFlows(opened[flowstats.FlowsMap], boot); err != nil {
+		return fmt.Errorf("read map %q: %w", flowstats.FlowsMap, err)
 	}
 	if c.Shared == totalsShared { // else they are not about the same packets
-		c.Forgotten = all.less(kept)
+		c.Forgotten = totals.Forgotten(c.Flows)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"encoding/json"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -14,23 +15,26 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	flowstats "github.com/xdp-chain/xdp-chain/bpf/flow-stats"
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 // flow is what flow-stats makes of count of the tests' frames.
-func flow(count int) Flow {
-	return Flow{
+func flow(count int) flowstats.Flow {
+	return flowstats.Flow{
 		Protocol: 17,
 		Source:   netip.MustParseAddr("192.0.2.1"), SourcePort: 12345,
 		Destination: netip.MustParseAddr("192.0.2.2"), DestinationPort: 9,
-		Traffic: Traffic{Packets: uint64(count), Bytes: uint64(count * len(frame))},
+		Traffic: flowstats.Traffic{Packets: uint64(count), Bytes: uint64(count * len(frame))},
 	}
 }
 
 // withoutTimes compares flows by what does not depend on when the test runs.
 var withoutTimes = cmp.Options{
-	cmpopts.IgnoreFields(Flow{}, "FirstSeen", "LastSeen"),
+	cmpopts.IgnoreFields(flowstats.Flow{}, "FirstSeen", "LastSeen"),
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 }
 
@@ -52,6 +56,78 @@ func flowMember(t *testing.T, name string) config.Program {
 	return config.Program{Name: name, Object: path}
 }
 
+// docs/xdpctl.md promises these fields.
+func TestFlowsInJSON(t *testing.T) {
+	const want = `{
+  "key": "20481-2",
+  "interface": "eth0",
+  "netns": "/run/netns/a",
+  "side": "pod",
+  "member": "flow-stats",
+  "owner": {
+    "kind": "attachment",
+    "network": "podnet",
+    "containerID": "c1",
+    "ifname": "eth0",
+    "podNamespace": "shop",
+    "podName": "web-0"
+  },
+  "flows": [
+    {
+      "protocol": "tcp",
+      "source": "10.0.0.1",
+      "sourcePort": 40000,
+      "destination": "10.0.0.2",
+      "destinationPort": 80,
+      "packets": 2,
+      "bytes": 120,
+      "firstSeen": "2026-01-02T03:04:05.006Z",
+      "lastSeen": "2026-01-02T03:04:05.006Z"
+    },
+    {
+      "protocol": "253",
+      "source": "::ffff:10.0.0.1",
+      "sourcePort": 0,
+      "destination": "2001:db8::1",
+      "destinationPort": 0,
+      "laterFragments": true,
+      "packets": 1,
+      "bytes": 60,
+      "firstSeen": "2026-01-02T03:04:05.006Z",
+      "lastSeen": "2026-01-02T03:04:05.006Z"
+    }
+  ],
+  "forgotten": {
+    "packets": 1,
+    "bytes": 60
+  },
+  "notIP": {
+    "packets": 0,
+    "bytes": 0
+  },
+  "unreadable": {
+    "packets": 0,
+    "bytes": 0
+  }
+}`
+	seen := time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC)
+	text, err := json.MarshalIndent(ChainFlows{
+		Key: chain.Key{Cookie: 20481, Ifindex: 2}, Interface: "eth0", NetNS: "/run/netns/a", Side: config.PodSide, Member: "flow-stats",
+		Owner: record.Owner{Kind: record.OwnerAttachment, Network: "podnet", ContainerID: "c1", Ifname: "eth0", PodNamespace: "shop", PodName: "web-0"},
+		Flows: []flowstats.Flow{
+			{Protocol: 6, Source: netip.MustParseAddr("10.0.0.1"), SourcePort: 40000, Destination: netip.MustParseAddr("10.0.0.2"), DestinationPort: 80, Traffic: flowstats.Traffic{Packets: 2, Bytes: 120}, FirstSeen: seen, LastSeen: seen},
+			{Protocol: 253, Source: netip.MustParseAddr("::ffff:10.0.0.1"), Destination: netip.MustParseAddr("2001:db8::1"), LaterFragments: true, Traffic: flowstats.Traffic{Packets: 1, Bytes: 60}, FirstSeen: seen, LastSeen: seen},
+		},
+		Forgotten: flowstats.Traffic{Packets: 1, Bytes: 60},
+	}, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(text)); diff != "" {
+		t.Errorf("JSON (-want +got):\n%s", diff)
+	}
+}
+
 func TestFlows(t *testing.T) {
 	for _, w := range ways {
 		t.Run(w.String(), func(t *testing.T) {
@@ -67,7 +143,7 @@ func TestFlows(t *testing.T) {
 			on := p.chain(t, n, config.PodSide)
 			want := []ChainFlows{{
 				Key: on.Key, Interface: "eth0", NetNS: p.NetNS, Side: config.PodSide, Member: "flow-stats", Owner: p.owner(),
-				Flows: []Flow{flow(3)}, NotIP: Traffic{1, 60}, Unreadable: Traffic{1, uint64(len(cut))},
+				Flows: []flowstats.Flow{flow(3)}, NotIP: flowstats.Traffic{Packets: 1, Bytes: 60}, Unreadable: flowstats.Traffic{Packets: 1, Bytes: uint64(len(cut))},
 			}}
 			got := flowsOf(t, n)
 			if diff := cmp.Diff(want, got, withoutTimes); diff != "" {
@@ -121,7 +197,7 @@ func TestForgottenFlows(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	small := programs("flow-stats")[0]
-	small.Maps = map[string]config.MapSettings{flowsMap: {MaxEntries: 4}}
+	small.Maps = map[string]config.MapSettings{flowstats.FlowsMap: {MaxEntries: 4}}
 	p.apply(t, n, small)
 	defer p.remove(t, n)
 	const count = 50
@@ -132,7 +208,7 @@ func TestForgottenFlows(t *testing.T) {
 	}
 	p.sendFrames(t, n, frames...)
 	c := flowsOf(t, n)[0]
-	if kept := len(c.Flows); kept == 0 || kept == count || c.Forgotten != (Traffic{uint64(count - kept), uint64((count - kept) * len(frame))}) {
+	if kept := len(c.Flows); kept == 0 || kept == count || c.Forgotten != (flowstats.Traffic{Packets: uint64(count - kept), Bytes: uint64((count - kept) * len(frame))}) {
 		t.Errorf("%d flows of %d, forgotten %+v", kept, count, c.Forgotten)
 	}
 }
@@ -141,7 +217,7 @@ func TestFlowsInSharedMaps(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, first, second := Default(), newPod(t, 0), newPod(t, 0)
 	shared := programs("flow-stats")[0]
-	shared.Maps = map[string]config.MapSettings{flowsMap: {Scope: config.ScopeNode}}
+	shared.Maps = map[string]config.MapSettings{flowstats.FlowsMap: {Scope: config.ScopeNode}}
 	for i, p := range []*pod{first, second} {
 		p.apply(t, n, shared)
 		defer p.remove(t, n)
@@ -152,17 +228,17 @@ func TestFlowsInSharedMaps(t *testing.T) {
 		t.Fatalf("%d chains with flows", len(got))
 	}
 	for _, c := range got {
-		if diff := cmp.Diff([]Flow{flow(3)}, c.Flows, withoutTimes); diff != "" {
+		if diff := cmp.Diff([]flowstats.Flow{flow(3)}, c.Flows, withoutTimes); diff != "" {
 			t.Errorf("flows of %s (-want +got):\n%s", c.Key, diff)
 		}
-		if !strings.Contains(c.Shared, `all pods of network "podnet"`) || c.Forgotten != (Traffic{}) {
+		if !strings.Contains(c.Shared, `all pods of network "podnet"`) || c.Forgotten != (flowstats.Traffic{}) {
 			t.Errorf("shared %q, forgotten %+v", c.Shared, c.Forgotten)
 		}
 	}
 }
 
 func TestFlowsWithoutTheirPin(t *testing.T) {
-	for _, name := range []string{flowsMap, totalsMap} {
+	for _, name := range []string{flowstats.FlowsMap, flowstats.TotalsMap} {
 		t.Run(name, func(t *testing.T) {
 			testenv.NoLeaks(t)
 			n, p := Default(), newPod(t, 0)
