@@ -6,7 +6,7 @@ import (
 	"errors"
 
 	"github.com/xdp-chain/xdp-chain/internal/record"
-	"github.com/xdp-chain/xdp-chain/pkg/object"
+	"github.com/xdp-chain/xdp-chain/internal/store"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
 
@@ -19,7 +19,7 @@ var ErrDiffers = errors.New("the chain differs")
 type Node struct {
 	BPFFS   pin.Tree
 	Records record.Dir
-	Store   object.Store
+	Store   store.Store
 }
 
 // Default returns the node with the paths that the plugin and xdpctl share.
@@ -27,6 +27,6 @@ func Default() *Node {
 	return &Node{
 		BPFFS:   pin.Tree{Root: pin.DefaultRoot},
 		Records: record.Dir{Root: record.DefaultRoot},
-		Store:   object.Store{Dir: "/var/lib/xdp-chain/store"},
+		Store:   store.Store{Dir: store.DefaultDir},
 	}
 }

@@ -2,9 +2,7 @@
 
 // Package object turns a compiled BPF object, from a file or from bytes, into
 // one XDP program that can stand in a chain: checked, chosen by function name,
-// its globals and map entries set from JSON by the object's own BTF. It also
-// keeps objects by content in a [Store], so that a chain can be rebuilt after its
-// file has changed. Nothing here talks to the kernel: loading is the
+// its globals and map entries set from JSON by the object's own BTF. Nothing here talks to the kernel: loading is the
 // dispatcher's, and so is everything that only a kernel can answer (CO-RE, which
 // kfuncs there are, the verifier).
 //

@@ -4,12 +4,8 @@ package object
 
 import "errors"
 
-// ErrStoreLocked is wrapped by errors about a [Store] whose lock was not got in time.
-var ErrStoreLocked = errors.New("the store is locked")
-
 // ErrUnusable is wrapped by every error that is about an object or about values that
-// do not fit it. Of [Store], errors about content satisfy it; errors of the file
-// system under it do not.
+// do not fit it.
 var ErrUnusable = errors.New("object unusable")
 
 // unusable marks err with ErrUnusable and leaves its message alone, which already
@@ -19,3 +15,8 @@ type unusable struct{ error }
 func (e unusable) Is(target error) bool { return target == ErrUnusable }
 
 func (e unusable) Unwrap() error { return e.error }
+
+// Unusable returns err, which names the object, such that it satisfies
+// errors.Is(err, [ErrUnusable]): for those who find an object unusable before there is
+// an [Object].
+func Unusable(err error) error { return unusable{err} }

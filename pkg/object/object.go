@@ -4,7 +4,8 @@ package object
 
 import (
 	"bytes"
-	_ "crypto/sha256" // for package digest
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -43,7 +44,7 @@ func New(origin string, content []byte) (*Object, error) {
 	}
 	o := &Object{
 		Origin:  origin,
-		Digest:  string(digestOf(content)),
+		Digest:  DigestOf(content),
 		content: content,
 		spec:    spec,
 	}
@@ -53,6 +54,13 @@ func New(origin string, content []byte) (*Object, error) {
 		}
 	}
 	return o, nil
+}
+
+// DigestOf returns the digest of an object's content: "sha256:" and 64 lower-case
+// hexadecimal digits.
+func DigestOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // findSection leaves section alone where the object has none of that name.

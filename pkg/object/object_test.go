@@ -192,3 +192,29 @@ func TestProgramsAtOnce(t *testing.T) {
 	}
 	wait.Wait()
 }
+
+func BenchmarkNew(b *testing.B) {
+	for _, name := range []string{"plain.o", "maps.o", "globals.o"} {
+		b.Run(name, func(b *testing.B) {
+			bytes := content(b, name)
+			for b.Loop() {
+				if _, err := New(name, bytes); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkProgram(b *testing.B) {
+	for name, function := range map[string]string{"plain.o": "plain", "maps.o": "filter", "globals.o": "globals"} {
+		b.Run(name, func(b *testing.B) {
+			o := load(b, name)
+			for b.Loop() {
+				if _, err := o.Program(function); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/store"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -39,7 +40,7 @@ var codes = []struct {
 	code uint
 	errs []error
 }{
-	{types.ErrTryAgainLater, []error{pin.ErrLocked, object.ErrStoreLocked, context.DeadlineExceeded}},
+	{types.ErrTryAgainLater, []error{pin.ErrLocked, store.ErrLocked, context.DeadlineExceeded}},
 	{types.ErrInvalidNetNS, []error{netdev.ErrNetNSGone}},
 	{types.ErrInternal, []error{node.ErrDiffers}}, // CHECK has no code of its own
 	{codePolicy, []error{config.ErrPolicy}},

@@ -18,6 +18,7 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/store"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -31,7 +32,7 @@ func TestCodes(t *testing.T) {
 		want uint
 	}{
 		{pin.ErrLocked, 11},
-		{object.ErrStoreLocked, 11},
+		{store.ErrLocked, 11},
 		{context.DeadlineExceeded, 11},
 		{netdev.ErrNetNSGone, 8},
 		{chain.ErrTooManyMembers, 104},

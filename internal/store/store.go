@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package object
+// Package store keeps object files by their content, so that a chain can be built
+// again after its file has changed.
+package store
 
 import (
 	"bytes"
@@ -12,10 +14,17 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/pkg/object"
 )
 
-// DefaultStore is where a node keeps its members' objects.
-const DefaultStore = "/var/lib/xdp-chain/store"
+// DefaultDir is where a node keeps its members' objects.
+const DefaultDir = "/var/lib/xdp-chain/store"
+
+// ErrLocked is in the chain of every error that a [Store] returns because another
+// process held its lock for too long.
+var ErrLocked = errors.New("the store is locked")
 
 // Store keeps objects by content in a folder that is an OCI image layout (OCI
 // image specification 1.1, image-layout.md): for each object a manifest of type
@@ -35,14 +44,14 @@ type Store struct {
 
 // Put keeps an object, or notices that it is there. What is there but damaged it
 // writes anew.
-func (s Store) Put(o *Object) error {
+func (s Store) Put(o *object.Object) error {
 	if err := s.put(o); err != nil {
 		return fmt.Errorf("keeping object %s in %s: %w", o.Origin, s.Dir, err)
 	}
 	return nil
 }
 
-func (s Store) put(o *Object) error {
+func (s Store) put(o *object.Object) error {
 	a, err := artifactOf(o)
 	if err != nil {
 		return err
@@ -74,11 +83,11 @@ func (s Store) holds(a *artifact) bool {
 	if err != nil || !indexed(index, a.manifest.Digest) {
 		return false
 	}
-	if !s.same(s.path(layoutFile), []byte(layoutContent)) {
+	if !same(s.path(layoutFile), []byte(layoutContent)) {
 		return false
 	}
 	for _, b := range a.blobs() {
-		if !s.same(s.blobPath(b.Digest), b.content) {
+		if !same(s.blobPath(b.Digest), b.content) {
 			return false
 		}
 	}
@@ -113,7 +122,7 @@ func (s Store) add(a *artifact) error {
 	return s.writeIndex(index)
 }
 
-func (s Store) same(path string, content []byte) bool {
+func same(path string, content []byte) bool {
 	info, err := os.Stat(path)
 	if err != nil || info.Size() != int64(len(content)) {
 		return false
@@ -123,7 +132,7 @@ func (s Store) same(path string, content []byte) bool {
 }
 
 func (s Store) writeUnlessSame(path string, content []byte) error {
-	if s.same(path, content) {
+	if same(path, content) {
 		return nil
 	}
 	return s.write(path, content)
@@ -137,17 +146,17 @@ func (s Store) write(path string, content []byte) error {
 }
 
 // Get returns the object of a digest ("sha256:…"), after checking that its content
-// is what the digest says. Errors satisfy errors.Is(err, [ErrUnusable]), and
+// is what the digest says. Errors satisfy errors.Is(err, [object.ErrUnusable]), and
 // fs.ErrNotExist where the store does not have the object.
-func (s Store) Get(objectDigest string) (*Object, error) {
+func (s Store) Get(objectDigest string) (*object.Object, error) {
 	o, err := s.get(digest(objectDigest))
 	if err != nil {
-		return nil, unusable{fmt.Errorf("object %q of store %s: %w", objectDigest, s.Dir, err)}
+		return nil, object.Unusable(fmt.Errorf("object %q of store %s: %w", objectDigest, s.Dir, err))
 	}
 	return o, nil
 }
 
-func (s Store) get(d digest) (*Object, error) {
+func (s Store) get(d digest) (*object.Object, error) {
 	if err := d.check(); err != nil {
 		return nil, err
 	}
@@ -166,17 +175,52 @@ func (s Store) get(d digest) (*Object, error) {
 	if actual := digestOf(content); actual != d {
 		return nil, fmt.Errorf("the stored file is damaged: its content has digest %s; the next ADD that brings the object repairs it", actual)
 	}
-	return New(s.blobPath(d), content)
+	return object.New(s.blobPath(d), content)
 }
 
-// readBounded stops reading where f turns out to have more than MaxSize.
+// readBounded stops reading where f turns out to have more than object.MaxSize.
 func readBounded(f io.Reader) ([]byte, error) {
-	content, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	content, err := io.ReadAll(io.LimitReader(f, object.MaxSize+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(content) > MaxSize {
-		return nil, fmt.Errorf("more than the %d bytes that are allowed", MaxSize)
+	if len(content) > object.MaxSize {
+		return nil, fmt.Errorf("more than the %d bytes that are allowed", object.MaxSize)
 	}
 	return content, nil
+}
+
+// The kinds of lock.
+const (
+	shared    = unix.LOCK_SH
+	exclusive = unix.LOCK_EX
+)
+
+const (
+	// lockPatience is how long to wait for a store's lock. Who holds it writes a
+	// few small files, so longer means that it hangs.
+	lockPatience = 5 * time.Second
+	lockInterval = 5 * time.Millisecond
+)
+
+// locked calls f under a lock on the layout's folder itself, so that there is no
+// lock file to leave behind. The kernel frees the lock of a process that dies.
+func (s Store) locked(kind int, f func() error) error {
+	dir, err := os.Open(s.Dir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close() // and with it the lock
+	for start := time.Now(); ; time.Sleep(lockInterval) {
+		err := unix.Flock(int(dir.Fd()), kind|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return f()
+		case errors.Is(err, unix.EINTR):
+		case !errors.Is(err, unix.EWOULDBLOCK):
+			return fmt.Errorf("locking %s: %w", s.Dir, err)
+		case time.Since(start) > lockPatience:
+			return fmt.Errorf("%w by another process for more than %v; lsof %s tells who it is", ErrLocked, lockPatience, s.Dir)
+		}
+	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package object
+package store
 
 import (
 	"bytes"
@@ -23,7 +23,36 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
+	"github.com/xdp-chain/xdp-chain/pkg/object"
 )
+
+// load parses one of the objects that package object is tested with.
+func load(t testing.TB, name string) *object.Object {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("../../pkg/object/testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := object.New(name, content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// wantError fails the test unless err is about an unusable object and its message
+// has all the parts.
+func wantError(t *testing.T, err error, parts ...string) {
+	t.Helper()
+	if !errors.Is(err, object.ErrUnusable) {
+		t.Fatalf("%v does not satisfy errors.Is(err, ErrUnusable)", err)
+	}
+	for _, part := range parts {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not say %q", err, part)
+		}
+	}
+}
 
 // checkLayout walks a store by the rules of the OCI image specification 1.1
 // (image-layout.md, image-index.md, manifest.md, descriptor.md) and returns the
@@ -387,10 +416,31 @@ func TestStoreLocked(t *testing.T) {
 	}
 	start := time.Now()
 	err = s.Put(load(t, "plain.o"))
-	if !errors.Is(err, ErrStoreLocked) || !strings.Contains(err.Error(), s.Dir) {
-		t.Errorf("Put returns %v, want ErrStoreLocked and the folder", err)
+	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), s.Dir) {
+		t.Errorf("Put returns %v, want ErrLocked and the folder", err)
 	}
 	if waited := time.Since(start); waited > 2*lockPatience {
 		t.Errorf("it waited for %v", waited)
 	}
+}
+
+func BenchmarkStore(b *testing.B) {
+	s, o := newStore(b), load(b, "maps.o")
+	if err := s.Put(o); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("Put of what is there", func(b *testing.B) {
+		for b.Loop() {
+			if err := s.Put(o); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("Get", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := s.Get(o.Digest); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
