@@ -11,6 +11,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
+
+	"github.com/xdp-chain/xdp-chain/internal/trusted"
 )
 
 // MaxSize is the largest object there may be, in bytes. It also bounds the sum of
@@ -90,3 +92,34 @@ func parse(content []byte) (*ebpf.CollectionSpec, error) {
 
 // Content returns the bytes that were parsed. They must not be changed.
 func (o *Object) Content() []byte { return o.content }
+
+// Open reads and parses the object file at path, following symbolic links. What
+// the path resolves to must be a regular file of at most [MaxSize] bytes that
+// nobody but root can have written or put there: it and every folder above it
+// belong to root and are writable by no group and no others (a folder may be, if
+// it is sticky, as /tmp is). Errors satisfy errors.Is(err, [ErrUnusable]), and
+// fs.ErrNotExist where there is no such file.
+func Open(path string) (*Object, error) {
+	content, err := trusted.ReadFile(path, MaxSize)
+	if err != nil {
+		return nil, unusable{fmt.Errorf("object %s: %w", path, err)}
+	}
+	return New(path, content)
+}
+
+// ErrUnusable is wrapped by every error that is about an object or about values that
+// do not fit it.
+var ErrUnusable = errors.New("object unusable")
+
+// unusable marks err with ErrUnusable and leaves its message alone, which already
+// says what is wrong with which object.
+type unusable struct{ error }
+
+func (e unusable) Is(target error) bool { return target == ErrUnusable }
+
+func (e unusable) Unwrap() error { return e.error }
+
+// Unusable returns err, which names the object, such that it satisfies
+// errors.Is(err, [ErrUnusable]): for those who find an object unusable before there is
+// an [Object].
+func Unusable(err error) error { return unusable{err} }
