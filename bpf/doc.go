@@ -3,9 +3,10 @@
 // Package bpf holds the built-in XDP programs: their C sources, one folder a
 // program with a README that says what it does and how it is set, and the objects
 // compiled from them, which are committed and embedded here. internal/catalog gives
-// them their names. Where the plugin reads what a program counts, the program's folder is a
-// Go package too, which knows its maps. Folder dispatcher holds no program of a chain, but what stands in
-// front of one: libxdp's dispatcher, for pkg/dispatcher/libxdp.
+// them their names. Where the plugin reads what a program counts, the program's
+// folder is a Go package too, which knows its maps. Folder dispatcher holds no
+// program of a chain, but what stands in front of one: libxdp's dispatcher, for
+// pkg/dispatcher/libxdp.
 //
 // # Mechanism
 //
