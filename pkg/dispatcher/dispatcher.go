@@ -4,6 +4,11 @@ package dispatcher
 
 import (
 	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -48,4 +53,113 @@ type Options struct {
 	// (veth_xdp_flush of drivers/net/veth.c, up to Linux 6.18 at least). Only the linked
 	// dispatcher can do that.
 	TXByRedirect bool
+}
+
+// Member is a program and its place in a chain.
+type Member struct {
+	chain.Member
+	// Spec holds the program, under the key Function, and every map and variable it
+	// refers to, with globals and entries set. Entries of devmaps and cpumaps may be a
+	// [chain.EntryProgram]; then it holds their programs as well, and no others. Build
+	// does not change it. Nil for a member that somebody else put into a libxdp chain; then Loaded is not.
+	Spec *ebpf.CollectionSpec
+	// Maps are existing maps to use instead of new ones, by their key in Spec.Maps;
+	// data sections such as ".bss" may be among them. They stay the caller's.
+	Maps map[string]*ebpf.Map
+	// Loaded is the member's extension program where a dispatcher of kind libxdp
+	// loaded it before: it is attached again, not loaded, and the maps that it uses
+	// are to be in Maps. It stays the caller's. Nil otherwise.
+	Loaded *ebpf.Program
+	// Frags says of a member without Spec that it takes packets of several buffers.
+	// The kernel does not tell it of an extension program, the config of the
+	// dispatcher that it was found in does. Of others their Spec says it.
+	Frags bool
+}
+
+// Program returns the member's program. A spec that does not hold exactly that
+// one, or a program that is not for the XDP hook of an interface, is an error that
+// satisfies errors.Is(err, chain.ErrInvalid).
+func (m *Member) Program() (*ebpf.ProgramSpec, error) {
+	if m.Spec == nil || m.Spec.Programs[m.Function] == nil || !m.holdsStagesAlone() {
+		return nil, fmt.Errorf("%w: member %q must hold the program %q and no other for an interface", chain.ErrInvalid, m.Name, m.Function)
+	}
+	p := m.Spec.Programs[m.Function]
+	if p.Type != ebpf.XDP {
+		return nil, fmt.Errorf("%w: program %q of member %q is of type %s; a chain holds XDP programs", chain.ErrInvalid, m.Function, m.Name, p.Type)
+	}
+	// Programs for the entries of a devmap or cpumap have an attach type of their
+	// own. None is what libbpf and clang give a plain one for kernels before 5.9.
+	if p.AttachType != ebpf.AttachXDP && p.AttachType != ebpf.AttachNone {
+		return nil, fmt.Errorf("%w: program %q of member %q is to be attached as %s; a chain sits on an interface", chain.ErrInvalid, m.Function, m.Name, p.AttachType)
+	}
+	return p, nil
+}
+
+// holdsStagesAlone reports whether all programs but the member's are for entries of maps.
+func (m *Member) holdsStagesAlone() bool {
+	for name, p := range m.Spec.Programs {
+		if name != m.Function && p.AttachType != ebpf.AttachXDPDevMap && p.AttachType != ebpf.AttachXDPCPUMap {
+			return false
+		}
+	}
+	return true
+}
+
+// Built is a loaded chain that sits on no interface yet. It owns its file
+// descriptors; the kernel keeps what is attached or pinned by the time of Close.
+type Built struct {
+	// Program is what goes on the interface.
+	Program *ebpf.Program
+	// Counters is the map that [ReadCounters] reads, nil without counters.
+	Counters *ebpf.Map
+	// Maps holds every map of every member: by member name, then by key in the
+	// member's Spec.Maps. Maps that the member brought are here as clones.
+	Maps map[string]map[string]*ebpf.Map
+	// Frags reports whether the chain takes packets of several buffers: true if and
+	// only if every member does.
+	Frags bool
+	// Slots are the members' programs and links in running order, where a dispatcher
+	// loads each member as a program of its own (libxdp), otherwise nil.
+	Slots []Slot
+}
+
+// Close closes every file descriptor. A nil Built, or one that was closed
+// before, is left as it is.
+func (b *Built) Close() error {
+	if b == nil {
+		return nil
+	}
+	errs := []error{b.Program.Close(), b.Counters.Close()}
+	for _, maps := range b.Maps {
+		for _, m := range maps {
+			errs = append(errs, m.Close())
+		}
+	}
+	for _, s := range b.Slots {
+		if s.Link != nil {
+			errs = append(errs, s.Link.Close())
+		}
+		errs = append(errs, s.Program.Close())
+	}
+	*b = Built{}
+	return errors.Join(errs...)
+}
+
+// Slot is a place of a libxdp dispatcher with the program in it. It belongs to the
+// [Built] that holds it.
+type Slot struct {
+	// Member is the name of the member.
+	Member string
+	// Program is its extension program, newly loaded or the one that the member
+	// brought ([Member.Loaded]).
+	Program *ebpf.Program
+	// Link holds the program in the dispatcher. When its last file descriptor and
+	// its last pin are gone, the slot is empty.
+	Link link.Link
+}
+
+// Redirects reports whether a map is one whose entries can have programs of their own,
+// second stages: a devmap or a cpumap.
+func Redirects(t ebpf.MapType) bool {
+	return t == ebpf.DevMap || t == ebpf.DevMapHash || t == ebpf.CPUMap
 }

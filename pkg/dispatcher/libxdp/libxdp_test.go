@@ -3,6 +3,7 @@
 package libxdp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,11 +13,31 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/bpf"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/chaintest"
 )
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+func TestMeaning(t *testing.T) {
+	testenv.NeedFreplace(t)
+	chaintest.Test(t, New(DefaultVersion))
+}
+
+// build builds a chain that is closed at the end of the test.
+func build(t testing.TB, members ...dispatcher.Member) *dispatcher.Built {
+	t.Helper()
+	return chaintest.Build(t, New(DefaultVersion), dispatcher.Options{}, members...)
+}
+
+// buildError returns the error of a chain that must not load.
+func buildError(t testing.TB, members ...dispatcher.Member) error {
+	t.Helper()
+	return chaintest.BuildError(t, New(DefaultVersion), dispatcher.Options{}, members...)
+}
 
 // again makes a member of the next chain of one that is in the last one.
 func again(t testing.TB, m dispatcher.Member, last *dispatcher.Built) dispatcher.Member {
@@ -219,5 +240,52 @@ func TestNoFreplace(t *testing.T) {
 	}
 	if errors.Is(err, dispatcher.ErrRefused) || strings.Contains(err.Error(), "MEMLOCK") {
 		t.Errorf("a member is blamed, or a limit: %v", err)
+	}
+}
+
+// The built-in programs have global functions that take the context, which old kernels
+// refuse of an extension.
+func TestGlobalFunctionsOfTheContext(t *testing.T) {
+	testenv.NeedFreplace(t)
+	for _, name := range []string{"acl", "count"} {
+		t.Run(name, func(t *testing.T) {
+			object, err := bpf.Objects.ReadFile(name + "/" + name + ".o")
+			if err != nil {
+				t.Fatal(err)
+			}
+			built := build(t, chaintest.ObjectOf(t, object, name, name, 0), chaintest.Returning("after", 1, uint32(chain.TX)))
+			vlan := chaintest.Frame()
+			vlan[12], vlan[13] = 0x81, 0x00 // EtherType 802.1Q: one of these functions is called
+			if got := chaintest.Run(t, built.Program, vlan); got != uint32(chain.TX) {
+				t.Errorf("verdict %d", got)
+			}
+		})
+	}
+}
+
+// BenchmarkBuild loads chains of small members, and joins one to others that are there.
+func BenchmarkBuild(b *testing.B) {
+	testenv.NeedFreplace(b)
+	for _, n := range []int{1, 5, 10} {
+		members := chaintest.Counting(b, n)
+		b.Run(fmt.Sprintf("members %d", n), func(b *testing.B) { benchmark(b, members) })
+		if n == 1 {
+			continue
+		}
+		there := build(b, members[1:]...)
+		for i := range members[1:] {
+			members[1+i] = again(b, members[1+i], there)
+		}
+		b.Run(fmt.Sprintf("members %d, one of them new", n), func(b *testing.B) { benchmark(b, members) })
+	}
+}
+
+func benchmark(b *testing.B, members []dispatcher.Member) {
+	for b.Loop() {
+		built, err := New(DefaultVersion).Build(context.Background(), members, dispatcher.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		built.Close()
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/features"
+	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
@@ -101,4 +103,63 @@ func (t *target) runProbe() error {
 		return fmt.Errorf("%w: a program takes a function's place and is not called; the dispatcher returns %d", ErrNoFreplace, verdict)
 	}
 	return nil
+}
+
+const (
+	// enotsupp is the kernel's own ENOTSUPP, which no header of libc has.
+	enotsupp = unix.Errno(524)
+
+	// reattachSince is the version code of Linux 5.10, the first that attaches an
+	// extension program to a second dispatcher.
+	reattachSince = 5<<16 | 10<<8
+)
+
+// missing tells what of the kernel, or of this process' rights, is behind an error of
+// loading or attaching an extension program: an [ErrNoFreplace], or nil where that is
+// not it.
+func (t *target) missing(err error) error {
+	var refused *ebpf.VerifierError
+	hasLog := errors.As(err, &refused) && len(refused.Log) > 0
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, enotsupp), errors.Is(err, ebpf.ErrNotSupported):
+		return fmt.Errorf("%w: this kernel has no BPF trampolines for its architecture (%v)", ErrNoFreplace, err)
+	case errors.Is(err, unix.EPERM) && !hasLog && !hasPerfmon():
+		return fmt.Errorf("%w: this process lacks CAP_PERFMON (or CAP_SYS_ADMIN), which extension programs need beside CAP_BPF and CAP_NET_ADMIN", ErrNoFreplace)
+	case errors.Is(err, unix.EPERM) && !hasLog:
+		return fmt.Errorf("%w: this machine refuses programs that use BPF trampolines, though this process has the capabilities (%v)", ErrNoFreplace, unix.EPERM)
+	case t.notJITed():
+		return fmt.Errorf("%w: it needs the BPF JIT, which is off (sysctl net.core.bpf_jit_enable=1 switches it on)", ErrNoFreplace)
+	case isBefore(reattachSince):
+		return fmt.Errorf("%w: this kernel is older than Linux 5.10 (%v)", ErrNoFreplace, err)
+	}
+	return nil
+}
+
+// hasPerfmon reports whether this thread may load extension programs. Kernels before
+// 5.8, which have no CAP_PERFMON, want CAP_SYS_ADMIN.
+func hasPerfmon() bool {
+	var sets [2]unix.CapUserData // version 3 has two halves
+	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &sets[0]); err != nil {
+		return true // then it is not said that it has not
+	}
+	has := func(c uint) bool { return sets[c/32].Effective&(1<<(c%32)) != 0 }
+	return has(unix.CAP_PERFMON) || has(unix.CAP_SYS_ADMIN)
+}
+
+// notJITed reports whether the dispatcher is interpreted: this process loaded it, so
+// it may know of its machine code, if there is any.
+func (t *target) notJITed() bool {
+	info, err := t.Info()
+	if err != nil {
+		return false
+	}
+	_, err = info.JitedSize()
+	return errors.Is(err, ebpf.ErrNotSupported)
+}
+
+func isBefore(version uint32) bool {
+	running, err := features.LinuxVersionCode()
+	return err == nil && running < version
 }

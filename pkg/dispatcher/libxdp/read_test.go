@@ -24,6 +24,8 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/load"
 )
 
+//go:generate ../../../bpf/compile.sh testdata/v1.c testdata/v1.o
+
 // What was written is read from the kernel.
 func TestRead(t *testing.T) {
 	testenv.NoLeaks(t)

@@ -5,9 +5,11 @@ package linked
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
@@ -83,4 +85,67 @@ func scoped(m *dispatcher.Member, symbol string) string { return m.Name + ":" + 
 // entry returns the symbol of a member's first instruction.
 func entry(m *dispatcher.Member) string {
 	return scoped(m, m.Spec.Programs[m.Function].Instructions[0].Symbol())
+}
+
+var (
+	btfInt = &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed}
+
+	// xdpFunc is int f(struct xdp_md *ctx). The verifier knows the context by the
+	// name of the struct (btf_is_prog_ctx_type in the kernel's kernel/bpf/btf.c), of
+	// which it reads no more than that; its size is that of linux/bpf.h.
+	xdpFunc = &btf.FuncProto{
+		Return: btfInt,
+		Params: []btf.FuncParam{{Name: "ctx", Type: &btf.Pointer{Target: &btf.Struct{Name: "xdp_md", Size: 24}}}},
+	}
+)
+
+// maxFunctionName is the kernel's KSYM_NAME_LEN before 6.1, without the final zero.
+const maxFunctionName = 127
+
+// dispatcherFunc describes the program in front.
+func dispatcherFunc() *btf.Func {
+	return &btf.Func{Name: ProgramName, Type: xdpFunc, Linkage: btf.GlobalFunc}
+}
+
+// entryFunc describes a member's entry. It takes the place of the object's own
+// description, which is missing in objects without BTF and whose argument may be of
+// any type, as the verifier does not read it for a program. Profilers show the name:
+// <member>__<function>.
+func entryFunc(m *dispatcher.Member) *btf.Func {
+	return &btf.Func{Name: identifier(m.Name, m.Function), Type: xdpFunc, Linkage: btf.GlobalFunc}
+}
+
+// subFunc returns the object's own description of a function that a member calls,
+// or a made-up one: of a static function the verifier reads only that it returns an
+// int.
+func subFunc(m *dispatcher.Member, ins *asm.Instruction) *btf.Func {
+	if own := btf.FuncMetadata(ins); own != nil {
+		return own
+	}
+	return &btf.Func{Name: identifier(m.Name, ins.Symbol()), Type: &btf.FuncProto{Return: btfInt}, Linkage: btf.StaticFunc}
+}
+
+// describe gives BTF and, where it has none, a line to the first instruction of a
+// function.
+func describe(ins asm.Instruction, m *dispatcher.Member, fn *btf.Func) asm.Instruction {
+	ins = btf.WithFuncMetadata(ins, fn)
+	if ins.Source() == nil {
+		ins = ins.WithSource(asm.Comment(fmt.Sprintf("%s of member %s", fn.Name, m.Name)))
+	}
+	return ins
+}
+
+// identifier makes a C identifier, as BTF demands it of a function's name.
+func identifier(member, function string) string {
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case '0' <= r && r <= '9', 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', r == '_':
+			return r
+		}
+		return '_'
+	}, member+"__"+function)
+	if '0' <= name[0] && name[0] <= '9' {
+		name = "_" + name
+	}
+	return name[:min(len(name), maxFunctionName)]
 }

@@ -14,6 +14,9 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/chaintest"
 )
 
+// What the benchmarks compare a chain with.
+//go:generate ../../../bpf/compile.sh testdata/ten.c testdata/ten.o
+
 // BenchmarkPacket reports ns/packet of chains and of the same work as one function.
 func BenchmarkPacket(b *testing.B) {
 	packets := func(b *testing.B, p *ebpf.Program) {

@@ -10,10 +10,27 @@ import (
 
 	"github.com/cilium/ebpf/asm"
 
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/chaintest"
 )
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+func TestMeaning(t *testing.T) { chaintest.Test(t, New()) }
+
+// build builds a chain that is closed at the end of the test.
+func build(t testing.TB, opts dispatcher.Options, members ...dispatcher.Member) *dispatcher.Built {
+	t.Helper()
+	return chaintest.Build(t, New(), opts, members...)
+}
+
+// buildError returns the error of a chain that must not load.
+func buildError(t testing.TB, opts dispatcher.Options, members ...dispatcher.Member) error {
+	t.Helper()
+	return chaintest.BuildError(t, New(), opts, members...)
+}
 
 // deep makes a member with a stack frame of so many bytes.
 func deep(name string, bytes int16) dispatcher.Member {

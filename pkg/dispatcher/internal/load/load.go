@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package load is what the dispatchers do alike when they bring members into the
+// kernel: make their maps and fill them, second stages included, tell whether all take frags, and turn the kernel's errors
+// into those of package dispatcher.
+//
+// # Invariants
+//
+// Nothing here changes a member. What is made belongs to the [dispatcher.Built] that
+// is passed in, also when an error is returned.
+package load
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+)
+
+// Check finds what keeps a member from being loaded by any dispatcher, and returns
+// its program. Errors satisfy errors.Is(err, chain.ErrInvalid).
+func Check(m *dispatcher.Member) (*ebpf.ProgramSpec, error) {
+	p, err := m.Program()
+	if err != nil {
+		return nil, err
+	}
+	if len(p.Instructions) == 0 {
+		return nil, fmt.Errorf("%w: program %q of member %q has no instructions", chain.ErrInvalid, m.Function, m.Name)
+	}
+	for name := range m.Maps {
+		if m.Spec.Maps[name] == nil {
+			return nil, fmt.Errorf("%w: a map was given for %q of member %q, whose object has no such map", chain.ErrInvalid, name, m.Name)
+		}
+	}
+	return p, nil
+}
+
+// CheckProgramArrays refuses tail calls that the object itself has set up: the
+// programs they lead to are not loaded with the member. Errors satisfy errors.Is(err,
+// dispatcher.ErrProgramArray).
+func CheckProgramArrays(m *dispatcher.Member) error {
+	for name, spec := range m.Spec.Maps {
+		if spec.Type != ebpf.ProgramArray {
+			continue
+		}
+		for _, kv := range spec.Contents {
+			if program, ok := kv.Value.(string); ok {
+				return fmt.Errorf("%w: program array %q of member %q is filled with %q by the object; "+
+					"leave the array empty in the object and fill it after the attachment", dispatcher.ErrProgramArray, name, m.Name, program)
+			}
+		}
+	}
+	return nil
+}
+
+// Each calls do with 0 to n-1, several at a time, and returns the error of the
+// lowest: members take a few system calls each, and a pod waits for them.
+func Each(n int, do func(i int) error) error {
+	errs := make([]error, n)
+	var next atomic.Int32
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), n) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				errs[i] = do(i)
+			}
+		})
+	}
+	workers.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fragsSince is the version code of Linux 5.18, the first to have
+// BPF_F_XDP_HAS_FRAGS.
+const fragsSince = 5<<16 | 18<<8
+
+// TakesFrags reports whether a chain of these members takes packets of several
+// buffers: every member does, and the kernel knows of it. A kernel that does not
+// gives no program such packets, so members made for them run there as well.
+func TakesFrags(members []dispatcher.Member) bool {
+	for i := range members {
+		if !MemberFrags(&members[i]) {
+			return false
+		}
+	}
+	return kernelHasFrags()
+}
+
+// MemberFrags reports whether a member takes packets of several buffers: its program
+// does, and so do its second stages.
+func MemberFrags(m *dispatcher.Member) bool {
+	if m.Spec == nil {
+		return m.Frags
+	}
+	for _, p := range m.Spec.Programs {
+		if p.Flags&unix.BPF_F_XDP_HAS_FRAGS == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// kernelHasFrags asks the kernel itself only where its version does not say:
+// distributions bring features to older versions.
+var kernelHasFrags = sync.OnceValue(func() bool {
+	if version, err := features.LinuxVersionCode(); err == nil && version >= fragsSince {
+		return true
+	}
+	return probeFrags() == nil
+})
+
+// probeFrags loads a program that takes frags.
+func probeFrags() error {
+	return Try(&ebpf.ProgramSpec{
+		Type: ebpf.XDP, AttachType: ebpf.AttachXDP, Flags: unix.BPF_F_XDP_HAS_FRAGS, License: "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, int32(chain.Pass)), asm.Return()},
+	})
+}
