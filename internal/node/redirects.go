@@ -27,7 +27,7 @@ func (w *wanted) dropRedirects(kept map[string]*ebpf.Map, others map[string]bool
 		}
 		configured := len(spec.Contents) > 0
 		other := func(used string) bool { return kept[used] == nil || others[used] }
-		stale := configured && w.keepsShape || slices.ContainsFunc(w.program.StageMaps(name), other)
+		stale := configured && w.keepsShape || slices.ContainsFunc(w.program.EntryProgramMaps(name), other)
 		if !stale && !flipsFrags {
 			continue
 		}

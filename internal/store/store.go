@@ -22,8 +22,7 @@ import (
 // DefaultDir is where a node keeps its members' objects.
 const DefaultDir = "/var/lib/xdp-chain/store"
 
-// ErrLocked is in the chain of every error that a [Store] returns because another
-// process held its lock for too long.
+// ErrLocked says that another process held the lock of a [Store] for too long.
 var ErrLocked = errors.New("the store is locked")
 
 // Store keeps objects by content in a folder that is an OCI image layout (OCI

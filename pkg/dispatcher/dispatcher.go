@@ -80,7 +80,7 @@ type Member struct {
 // one, or a program that is not for the XDP hook of an interface, is an error that
 // satisfies errors.Is(err, chain.ErrInvalid).
 func (m *Member) Program() (*ebpf.ProgramSpec, error) {
-	if m.Spec == nil || m.Spec.Programs[m.Function] == nil || !m.holdsStagesAlone() {
+	if m.Spec == nil || m.Spec.Programs[m.Function] == nil || !m.othersAreEntryPrograms() {
 		return nil, fmt.Errorf("%w: member %q must hold the program %q and no other for an interface", chain.ErrInvalid, m.Name, m.Function)
 	}
 	p := m.Spec.Programs[m.Function]
@@ -95,8 +95,8 @@ func (m *Member) Program() (*ebpf.ProgramSpec, error) {
 	return p, nil
 }
 
-// holdsStagesAlone reports whether all programs but the member's are for entries of maps.
-func (m *Member) holdsStagesAlone() bool {
+// othersAreEntryPrograms reports whether all programs but the member's are for entries of maps.
+func (m *Member) othersAreEntryPrograms() bool {
 	for name, p := range m.Spec.Programs {
 		if name != m.Function && p.AttachType != ebpf.AttachXDPDevMap && p.AttachType != ebpf.AttachXDPCPUMap {
 			return false
@@ -158,8 +158,8 @@ type Slot struct {
 	Link link.Link
 }
 
-// Redirects reports whether a map is one whose entries can have programs of their own,
-// second stages: a devmap or a cpumap.
+// Redirects reports whether a map is one whose entries can have entry programs: a
+// devmap or a cpumap.
 func Redirects(t ebpf.MapType) bool {
 	return t == ebpf.DevMap || t == ebpf.DevMapHash || t == ebpf.CPUMap
 }

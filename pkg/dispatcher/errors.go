@@ -11,9 +11,9 @@ import (
 )
 
 var (
-	// ErrNotLinkable is wrapped by errors about members that cannot stand together in
-	// one program, though each may be a good program by itself. A dispatcher that
-	// loads each member as a program of its own may still take them.
+	// ErrNotLinkable says that members cannot stand together in one program, though
+	// each may be a good program by itself. A dispatcher that loads each member as a
+	// program of its own may still take them.
 	ErrNotLinkable = errors.New("the members cannot be linked into one program")
 
 	// ErrMixedLicenses is a reason for [ErrNotLinkable]: a program has one licence,
@@ -28,31 +28,32 @@ var (
 	// (MAX_USED_MAPS in the kernel's linux/bpf_verifier.h).
 	ErrTooManyMaps = fmt.Errorf("%w: too many maps", ErrNotLinkable)
 
-	// ErrNoBTF is wrapped by errors about a member that is to be a program of its own
-	// behind a libxdp dispatcher, and that its object does not describe.
+	// ErrNoBTF says that the object has no BTF for the function of a member that is to
+	// be a program of its own behind a libxdp dispatcher.
 	ErrNoBTF = errors.New("the object has no BTF for the function, by which the kernel knows that it fits into a slot of libxdp's dispatcher: " +
 		"compile it with clang -g, and strip no more than the debug sections (llvm-strip -g)")
 
-	// ErrProgramArray is wrapped by errors about a member whose object fills a program array
-	// by itself. The programs that its tail calls lead to are not loaded with it.
+	// ErrProgramArray says that the object of a member fills a program array
+	// (BPF_MAP_TYPE_PROG_ARRAY) with programs of its own. Those that its tail calls
+	// would lead to are not loaded with the member, so the array cannot be filled.
 	ErrProgramArray = errors.New("a chain loads no program but its members")
 
-	// ErrMapRefused is wrapped by errors about a map that the kernel does not make as the
-	// object, or the settings of its map, ask for it.
+	// ErrMapRefused says that the kernel refused to make a map, or to fill it, as the
+	// object or the settings of the map ask for it: its type, sizes, flags or entries.
 	ErrMapRefused = errors.New("the kernel makes no such map")
 
-	// ErrNotPermitted is wrapped by errors about a kernel that refuses this process,
-	// not the program.
+	// ErrNotPermitted says that the kernel refused this process, whatever the program.
 	ErrNotPermitted = errors.New("the kernel does not let this process load BPF programs and maps: " +
 		"it needs CAP_BPF and CAP_NET_ADMIN (or CAP_SYS_ADMIN), and before Linux 5.11 an RLIMIT_MEMLOCK that is large enough")
 
-	// ErrRefused is wrapped by every [RefusedError].
+	// ErrRefused says that the verifier refused a member. Each such error is a
+	// [RefusedError].
 	ErrRefused = errors.New("refused by the verifier")
 )
 
-// RefusedMap puts [ErrMapRefused] around an error of making a map in which the
-// kernel refuses a size, a type or flags. It leaves others alone, such as those about
-// a kernel that lacks a feature or memory.
+// RefusedMap wraps an error of making or filling a map in [ErrMapRefused] where the
+// kernel refuses what is asked for (EINVAL, E2BIG). Other errors it returns as they are,
+// such as those about a kernel that lacks a feature or memory.
 func RefusedMap(err error) error {
 	refused := errors.Is(err, unix.EINVAL) || errors.Is(err, unix.E2BIG)
 	if !refused || errors.Is(err, ebpf.ErrNotSupported) {

@@ -13,8 +13,8 @@
 // of the parsed object what this program needs and nothing else, so that an
 // object with several programs loads only the one named. [Program.ConfigureMaps]
 // and then [Program.SetGlobals] change that copy; the first also brings in the programs
-// that entries of devmaps and cpumaps name, second stages, which are loaded with the
-// program and put into the map by the dispatcher.
+// that entries of devmaps and cpumaps name, entry programs, which the dispatcher loads
+// with the program and puts into the map.
 //
 // # Values
 //
@@ -37,7 +37,7 @@
 //
 // Floats, pointers and bit-fields are refused. The values of devmaps and cpumaps are not
 // encoded by their types: they are {"ifindex": 7} and {"qsize": 192}, with "program" where
-// a second stage is to run.
+// an entry program is to run.
 //
 // # Invariants
 //

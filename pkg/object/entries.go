@@ -94,11 +94,14 @@ func byIndex(t ebpf.MapType) bool {
 	return false
 }
 
+// u32 is the type of numbers whose type the object does not give.
+var u32 btf.Type = &btf.Int{Name: "__u32", Size: 4}
+
 // encodeIndex takes the key's type where there is one, which may be an enum.
 func encodeIndex(key []byte, spec *ebpf.MapSpec, value json.RawMessage) error {
 	t := spec.Key
 	if t == nil {
-		t = &btf.Int{Name: "__u32", Size: 4}
+		t = u32
 	}
 	if err := encode(key, t, value); err != nil {
 		return err

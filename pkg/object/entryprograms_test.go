@@ -59,8 +59,8 @@ func TestTargets(t *testing.T) {
 		}
 		wantKeys(t, p.Spec.Programs, append([]string{"send"}, test.programs...)...)
 		wantKeys(t, p.Spec.Maps, append([]string{".rodata", "cpus", "plain_ports", "ports"}, test.maps...)...)
-		if diff := cmp.Diff(test.used, p.StageMaps(test.name)); diff != "" {
-			t.Errorf("maps of the second stages in %s (-want +got):\n%s", test.name, diff)
+		if diff := cmp.Diff(test.used, p.EntryProgramMaps(test.name)); diff != "" {
+			t.Errorf("maps of the entry programs in %s (-want +got):\n%s", test.name, diff)
 		}
 		if p.Frags != test.frags {
 			t.Errorf("with entries of %s, Frags is %t", test.name, p.Frags)
@@ -79,9 +79,9 @@ func wantKeys[V any](t *testing.T, got map[string]V, want ...string) {
 	}
 }
 
-// Maps and variables that second stages alone use are there once entries name those,
+// Maps and variables that entry programs alone use are there once entries name those,
 // whatever the order of the names.
-func TestStageBringsItsOwn(t *testing.T) {
+func TestEntryProgramBringsItsOwn(t *testing.T) {
 	p := program(t, "stages.o", "")
 	if err := p.ConfigureMaps(map[string]MapSettings{
 		"aside": {Entries: entries(`0`, `5`)},

@@ -30,8 +30,9 @@ type MapEntry struct {
 }
 
 // ConfigureMaps sets the size and the entries of the program's maps, and brings in the
-// second stages that entries name, with maps and variables of theirs: globals are set
-// after it. Whose a map is, is for whoever loads the program to say: see [Program.PinnedByName].
+// entry programs that entries name, with maps and variables of theirs: globals are set
+// after it. Whose a map is, is for whoever loads the program to say: see
+// [Program.PinnedByName].
 // Errors name the map and, where it is about one, the entry by its index from 0; a name
 // that is no map's is an error that lists those there are.
 func (p *Program) ConfigureMaps(settings map[string]MapSettings) error {
@@ -42,7 +43,7 @@ func (p *Program) ConfigureMaps(settings map[string]MapSettings) error {
 }
 
 func (p *Program) configureMaps(settings map[string]MapSettings) error {
-	// Maps that only second stages use come after those that bring them in.
+	// Maps that only entry programs use come after those that bring them in.
 	left := slices.Sorted(maps.Keys(settings))
 	for len(left) > 0 {
 		known := slices.IndexFunc(left, func(name string) bool { return p.Spec.Maps[name] != nil })
@@ -52,7 +53,7 @@ func (p *Program) configureMaps(settings map[string]MapSettings) error {
 		}
 		left = slices.DeleteFunc(left, func(other string) bool { return other == name })
 	}
-	return p.checkStages()
+	return p.checkEntryPrograms()
 }
 
 func (p *Program) configureMap(name string, settings MapSettings) error {
@@ -82,7 +83,7 @@ func (p *Program) configureMap(name string, settings MapSettings) error {
 	if err := p.checkShared(name, settings); err != nil {
 		return err
 	}
-	return p.addStages(name)
+	return p.addEntryPrograms(name)
 }
 
 // checkShared refuses entries that are one chain's own in a map that is several chains'.
@@ -94,7 +95,7 @@ func (p *Program) checkShared(name string, settings MapSettings) error {
 	switch {
 	case spec.Type == ebpf.DevMap || spec.Type == ebpf.DevMapHash:
 		return errors.New("its entries are interfaces of one network namespace, and scope node would share it between several; give it scope pod")
-	case len(stagesIn(spec)) > 0:
+	case len(entryPrograms(spec)) > 0:
 		return errors.New("its entries have programs, which are one chain's, and scope node would share it between several; give it scope pod")
 	}
 	return nil

@@ -107,8 +107,8 @@ func Open(path string) (*Object, error) {
 	return New(path, content)
 }
 
-// ErrUnusable is wrapped by every error that is about an object or about values that
-// do not fit it.
+// ErrUnusable says that an object is unusable or that values do not fit it. Every error
+// about an object wraps it.
 var ErrUnusable = errors.New("object unusable")
 
 // unusable marks err with ErrUnusable and leaves its message alone, which already

@@ -19,15 +19,15 @@ import (
 // Program is one XDP program out of an [Object], on its way to the kernel.
 type Program struct {
 	// Spec holds the program, named Function, and the maps and variables that it
-	// refers to, under their names in the object. Where entries of its maps have
-	// programs, second stages, it holds those, too.
+	// refers to, under their names in the object. Where entries of its devmaps and
+	// cpumaps have programs, it holds those, too.
 	Spec *ebpf.CollectionSpec
 	// Function is the program's name.
 	Function string
 	// RunConfig is what the object itself says about the program's place in a
 	// chain: the XDP_RUN_CONFIG of libxdp's xdp/xdp_helpers.h.
 	RunConfig chain.RunConfig
-	// Frags reports whether the program, and what second stages it has, can take
+	// Frags reports whether the program, and what entry programs it has, can take
 	// packets of several fragments (SEC("xdp.frags")).
 	Frags bool
 	// License is the object's license section, empty where it has none.

@@ -15,17 +15,16 @@ import (
 )
 
 var (
-	// ErrNotDispatcher is wrapped by errors about a program that libxdp does not take for
-	// a dispatcher.
+	// ErrNotDispatcher says that libxdp does not take a program for a dispatcher.
 	ErrNotDispatcher = errors.New("not a libxdp dispatcher")
 
-	// ErrVersion is wrapped by errors about a dispatcher whose version of the protocol is
-	// newer than those that this package knows.
+	// ErrVersion says that a dispatcher's version of the protocol is not one that this
+	// package knows, or not one that it makes.
 	ErrVersion = errors.New("unknown version of libxdp's protocol")
 
-	// ErrNoFreplace is wrapped by errors about a kernel that does not put programs in the
-	// place of functions of others (program type BPF_PROG_TYPE_EXT), or not into a
-	// second dispatcher. It satisfies errors.Is(err, ebpf.ErrNotSupported).
+	// ErrNoFreplace says that the kernel does not put programs in the place of functions
+	// of others (program type BPF_PROG_TYPE_EXT), or not into a second dispatcher. It
+	// satisfies errors.Is(err, ebpf.ErrNotSupported).
 	ErrNoFreplace = fmt.Errorf("libxdp's dispatcher needs freplace: %w", ebpf.ErrNotSupported)
 )
 

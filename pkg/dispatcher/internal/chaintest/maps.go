@@ -102,10 +102,11 @@ func mapInMap(t *testing.T, d dispatcher.Dispatcher) {
 // loopback is the index of lo in every network namespace.
 const loopback = 1
 
-// staged makes a member that redirects by the entry 0 of a map, which has the second stage.
-func staged(kind ebpf.MapType, target uint32, flags uint32, stage ...asm.Instruction) dispatcher.Member {
+// redirecting makes a member that redirects by entry 0 of a map, which has an entry
+// program of the given instructions.
+func redirecting(kind ebpf.MapType, target uint32, flags uint32, program ...asm.Instruction) dispatcher.Member {
 	m := Program(
-		"staged", 0, chain.DefaultProceedOn,
+		"redirecting", 0, chain.DefaultProceedOn,
 		asm.LoadMapPtr(asm.R1, 0).WithReference("targets"),
 		asm.Mov.Imm(asm.R2, 0),
 		asm.Mov.Imm(asm.R3, int32(chain.Aborted)),
@@ -116,7 +117,7 @@ func staged(kind ebpf.MapType, target uint32, flags uint32, stage ...asm.Instruc
 	if kind == ebpf.CPUMap {
 		attach = ebpf.AttachXDPCPUMap
 	}
-	m.Spec.Programs["stage"] = &ebpf.ProgramSpec{Name: "stage", Type: ebpf.XDP, AttachType: attach, Instructions: stage, License: "GPL", Flags: flags}
+	m.Spec.Programs["stage"] = &ebpf.ProgramSpec{Name: "stage", Type: ebpf.XDP, AttachType: attach, Instructions: program, License: "GPL", Flags: flags}
 	m.Spec.Programs["main"].Flags = flags
 	m.Spec.Maps = map[string]*ebpf.MapSpec{"targets": {
 		Name: "targets", Type: kind, KeySize: 4, ValueSize: 8, MaxEntries: 1,
@@ -125,13 +126,13 @@ func staged(kind ebpf.MapType, target uint32, flags uint32, stage ...asm.Instruc
 	return m
 }
 
-// passing is a second stage that lets all frames go on.
+// passing is an entry program that lets all frames go on.
 func passing() []asm.Instruction {
 	return []asm.Instruction{asm.Mov.Imm(asm.R0, int32(chain.Pass)), asm.Return()}
 }
 
-// secondStages are loaded for their kind of map, like the program that uses it.
-func secondStages(t *testing.T, d dispatcher.Dispatcher) {
+// entryPrograms are loaded for their kind of map, like the program that uses it.
+func entryPrograms(t *testing.T, d dispatcher.Dispatcher) {
 	if d.Kind() == chain.DispatcherLibxdp {
 		testenv.NeedKernel(t, since(6, 2, "extension programs that use a map with XDP programs"))
 	}
@@ -142,9 +143,9 @@ func secondStages(t *testing.T, d dispatcher.Dispatcher) {
 	}
 	for kind, target := range kinds {
 		for _, flag := range flags {
-			built := Build(t, d, dispatcher.Options{}, staged(kind, target, flag, passing()...))
+			built := Build(t, d, dispatcher.Options{}, redirecting(kind, target, flag, passing()...))
 			var value struct{ Target, Program uint32 }
-			if err := built.Maps["staged"]["targets"].Lookup(uint32(0), &value); err != nil {
+			if err := built.Maps["redirecting"]["targets"].Lookup(uint32(0), &value); err != nil {
 				t.Fatal(err)
 			}
 			if value.Target != target || value.Program == 0 {
@@ -160,37 +161,37 @@ func secondStages(t *testing.T, d dispatcher.Dispatcher) {
 	}
 }
 
-// secondStagesElsewhere are in the namespace that the options say.
-func secondStagesElsewhere(t *testing.T, d dispatcher.Dispatcher) {
+// entryProgramsElsewhere are in the namespace that the options say.
+func entryProgramsElsewhere(t *testing.T, d dispatcher.Dispatcher) {
 	if d.Kind() == chain.DispatcherLibxdp {
 		testenv.NeedKernel(t, since(6, 2, "extension programs that use a map with XDP programs"))
 	}
 	ran := false
 	in := dispatcher.Options{InNetNS: func(f func() error) error { ran = true; return f() }}
-	Build(t, d, in, staged(ebpf.DevMap, loopback, 0, passing()...))
+	Build(t, d, in, redirecting(ebpf.DevMap, loopback, 0, passing()...))
 	if !ran {
 		t.Error("the devmap was not filled in the interface's namespace")
 	}
 }
 
-func secondStageRefused(t *testing.T, d dispatcher.Dispatcher) {
+func entryProgramRefused(t *testing.T, d dispatcher.Dispatcher) {
 	const missing = 1 << 30
-	err := BuildError(t, d, dispatcher.Options{}, staged(ebpf.DevMap, missing, 0, passing()...))
-	if !errors.Is(err, dispatcher.ErrMapRefused) || !strings.Contains(err.Error(), `filling map "targets" of member "staged"`) {
+	err := BuildError(t, d, dispatcher.Options{}, redirecting(ebpf.DevMap, missing, 0, passing()...))
+	if !errors.Is(err, dispatcher.ErrMapRefused) || !strings.Contains(err.Error(), `filling map "targets" of member "redirecting"`) {
 		t.Errorf("an interface that is not there: %v", err)
 	}
-	err = BuildError(t, d, dispatcher.Options{}, staged(ebpf.DevMap, loopback, 0, asm.Mov.Reg(asm.R0, asm.R9), asm.Return()))
+	err = BuildError(t, d, dispatcher.Options{}, redirecting(ebpf.DevMap, loopback, 0, asm.Mov.Reg(asm.R0, asm.R9), asm.Return()))
 	if !errors.Is(err, dispatcher.ErrRefused) || !strings.Contains(err.Error(), `second stage "stage"`) {
-		t.Errorf("a second stage that the verifier refuses: %v", err)
+		t.Errorf("an entry program that the verifier refuses: %v", err)
 	}
-	other := staged(ebpf.DevMap, loopback, 0, passing()...)
+	other := redirecting(ebpf.DevMap, loopback, 0, passing()...)
 	other.Spec.Programs["other"] = other.Spec.Programs["main"]
 	if err := BuildError(t, d, dispatcher.Options{}, other); !errors.Is(err, chain.ErrInvalid) {
-		t.Errorf("a second program that is no second stage: %v", err)
+		t.Errorf("a second program that is no entry program: %v", err)
 	}
-	lost := staged(ebpf.DevMap, loopback, 0, passing()...)
+	lost := redirecting(ebpf.DevMap, loopback, 0, passing()...)
 	delete(lost.Spec.Programs, "stage")
 	if err := BuildError(t, d, dispatcher.Options{}, lost); !errors.Is(err, chain.ErrInvalid) {
-		t.Errorf("a second stage that is not there: %v", err)
+		t.Errorf("an entry program that is not there: %v", err)
 	}
 }

@@ -29,9 +29,9 @@ func (r Redirects) fill(m *dispatcher.Member, made map[string]*ebpf.Map) error {
 	if m.Loaded != nil || m.Spec == nil {
 		return nil
 	}
-	stages := make(map[string]*ebpf.Program)
+	programs := make(map[string]*ebpf.Program)
 	defer func() {
-		for _, p := range stages {
+		for _, p := range programs {
 			p.Close() // the map holds it
 		}
 	}()
@@ -40,10 +40,10 @@ func (r Redirects) fill(m *dispatcher.Member, made map[string]*ebpf.Map) error {
 		if !dispatcher.Redirects(spec.Type) || m.Maps[name] != nil {
 			continue
 		}
-		if err := r.loadStages(stages, m, spec, made); err != nil {
+		if err := r.loadEntryPrograms(programs, m, spec, made); err != nil {
 			return err
 		}
-		put := func() error { return putTargets(made[name], spec.Contents, stages) }
+		put := func() error { return putTargets(made[name], spec.Contents, programs) }
 		if r.InNetNS != nil && spec.Type != ebpf.CPUMap {
 			within := put
 			put = func() error { return r.InNetNS(within) }
@@ -55,16 +55,16 @@ func (r Redirects) fill(m *dispatcher.Member, made map[string]*ebpf.Map) error {
 	return nil
 }
 
-// loadStages loads the programs of a map's entries that are not loaded yet.
-func (r Redirects) loadStages(loaded map[string]*ebpf.Program, m *dispatcher.Member, spec *ebpf.MapSpec, made map[string]*ebpf.Map) error {
+// loadEntryPrograms loads the programs of a map's entries that are not loaded yet.
+func (r Redirects) loadEntryPrograms(loaded map[string]*ebpf.Program, m *dispatcher.Member, spec *ebpf.MapSpec, made map[string]*ebpf.Map) error {
 	for _, kv := range spec.Contents {
-		stage, ok := kv.Value.(chain.EntryProgram)
-		if !ok || loaded[stage.Function] != nil {
+		entry, ok := kv.Value.(chain.EntryProgram)
+		if !ok || loaded[entry.Function] != nil {
 			continue
 		}
-		program := m.Spec.Programs[stage.Function]
+		program := m.Spec.Programs[entry.Function]
 		if program == nil {
-			return fmt.Errorf("%w: member %q does not hold the program %q, which an entry of its map %q has", chain.ErrInvalid, m.Name, stage.Function, spec.Name)
+			return fmt.Errorf("%w: member %q does not hold the program %q, which an entry of its map %q has", chain.ErrInvalid, m.Name, entry.Function, spec.Name)
 		}
 		program = program.Copy()
 		program.Flags &^= unix.BPF_F_XDP_HAS_FRAGS
@@ -72,26 +72,26 @@ func (r Redirects) loadStages(loaded map[string]*ebpf.Program, m *dispatcher.Mem
 			program.Flags |= unix.BPF_F_XDP_HAS_FRAGS
 		}
 		if err := Associate(program.Instructions, made); err != nil {
-			return fmt.Errorf("second stage %q of member %q: %w", stage.Function, m.Name, err)
+			return fmt.Errorf("second stage %q of member %q: %w", entry.Function, m.Name, err)
 		}
 		p, err := ebpf.NewProgram(program)
 		if err != nil {
-			return fmt.Errorf("second stage %q: %w", stage.Function, Blame(m.Name, err))
+			return fmt.Errorf("second stage %q: %w", entry.Function, Blame(m.Name, err))
 		}
-		loaded[stage.Function] = p
+		loaded[entry.Function] = p
 	}
 	return nil
 }
 
-func putTargets(into *ebpf.Map, contents []ebpf.MapKV, stages map[string]*ebpf.Program) error {
+func putTargets(into *ebpf.Map, contents []ebpf.MapKV, programs map[string]*ebpf.Program) error {
 	needs := "an interface of the network namespace that the chain's is in"
 	if into.Type() == ebpf.CPUMap {
 		needs = "a CPU of this machine for its key, and a queue that is not too long"
 	}
 	for i, kv := range contents {
 		value := kv.Value
-		if stage, ok := value.(chain.EntryProgram); ok {
-			value = stage.Value(stages[stage.Function].FD())
+		if entry, ok := value.(chain.EntryProgram); ok {
+			value = entry.Value(programs[entry.Function].FD())
 		}
 		if err := into.Put(kv.Key, value); err != nil {
 			return fmt.Errorf("entry %d needs %s: %w", i, needs, err)

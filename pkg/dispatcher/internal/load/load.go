@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package load is what the dispatchers do alike when they bring members into the
-// kernel: make their maps and fill them, second stages included, tell whether all take frags, and turn the kernel's errors
-// into those of package dispatcher.
+// kernel: make their maps and fill them, entry programs included, tell whether all take
+// frags, and turn the kernel's errors into those of package dispatcher.
 //
 // # Invariants
 //
@@ -100,7 +100,7 @@ func TakesFrags(members []dispatcher.Member) bool {
 }
 
 // MemberFrags reports whether a member takes packets of several buffers: its program
-// does, and so do its second stages.
+// does, and so do its entry programs.
 func MemberFrags(m *dispatcher.Member) bool {
 	if m.Spec == nil {
 		return m.Frags
