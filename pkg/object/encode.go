@@ -35,10 +35,8 @@ func encode(dst []byte, t btf.Type, value json.RawMessage) error {
 		return encodeEnum(dst, v, value)
 	case *btf.Array:
 		return encodeArray(dst, v, value)
-	case *btf.Struct:
-		return encodeStruct(dst, v, value)
-	case *btf.Union:
-		return encodeUnion(dst, v, value)
+	case *btf.Struct, *btf.Union:
+		return encodeMembers(dst, v, value)
 	case *btf.Float:
 		return fmt.Errorf("%s is a floating-point type, which BPF cannot compute with; use an integer", typeName(t))
 	default:
@@ -101,32 +99,26 @@ func encodeText(dst []byte, t *btf.Array, value json.RawMessage) error {
 	return nil
 }
 
-func encodeStruct(dst []byte, t *btf.Struct, value json.RawMessage) error {
+// encodeMembers writes a struct or a union, of which it takes one member: a second one
+// would overwrite it.
+func encodeMembers(dst []byte, t btf.Type, value json.RawMessage) error {
 	given, err := members(value)
 	if err != nil {
 		return fmt.Errorf("%s: %w", typeName(t), err)
 	}
+	if _, union := t.(*btf.Union); union && len(given) != 1 {
+		return fmt.Errorf("%s wants one member, not %d", typeName(t), len(given))
+	}
 	for _, g := range given {
-		if err := encodeMember(dst, t, t.Members, g); err != nil {
+		if err := encodeMember(dst, t, g); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// encodeUnion takes one member: a second one would overwrite it.
-func encodeUnion(dst []byte, t *btf.Union, value json.RawMessage) error {
-	given, err := members(value)
-	if err != nil {
-		return fmt.Errorf("%s: %w", typeName(t), err)
-	}
-	if len(given) != 1 {
-		return fmt.Errorf("%s wants one member, not %d", typeName(t), len(given))
-	}
-	return encodeMember(dst, t, t.Members, given[0])
-}
-
-func encodeMember(dst []byte, t btf.Type, members []btf.Member, given member) error {
+func encodeMember(dst []byte, t btf.Type, given member) error {
+	members := membersOf(t)
 	m, ok := findMember(members, given.name, 0)
 	if !ok {
 		return fmt.Errorf("%s has no member %q; it has %s", typeName(t), given.name, enumerate(memberNames(members, 0)))

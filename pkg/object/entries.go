@@ -13,18 +13,10 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// EncodeEntries returns what entries are in a map of the given spec: keys as bytes,
+// encodeEntries returns what entries are in a map of the given spec: keys as bytes,
 // values as bytes, or for a per-CPU map as one slice of bytes for each possible CPU,
 // all the same, or for a devmap or cpumap whose entry names a program as a
-// [chain.EntryProgram]. Errors name the map and the entry by its index from 0.
-func EncodeEntries(spec *ebpf.MapSpec, entries []MapEntry) ([]ebpf.MapKV, error) {
-	contents, err := encodeEntries(spec, entries)
-	if err != nil {
-		return nil, unusable{fmt.Errorf("map %q: %w", spec.Name, err)}
-	}
-	return contents, nil
-}
-
+// [chain.EntryProgram]. Errors name the entry by its index from 0.
 func encodeEntries(spec *ebpf.MapSpec, entries []MapEntry) ([]ebpf.MapKV, error) {
 	if err := checkFillable(spec); err != nil {
 		return nil, err

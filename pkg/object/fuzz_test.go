@@ -83,9 +83,9 @@ func FuzzValue(f *testing.F) {
 		}
 		for _, spec := range maps.spec.Maps {
 			for _, entry := range []MapEntry{{Key: value, Value: value}, {Key: json.RawMessage(`1`), Value: value}} {
-				contents, err := EncodeEntries(spec, []MapEntry{entry})
-				checkUnusable(t, err)
-				checkSizes(t, spec, contents)
+				if contents, err := encodeEntries(spec, []MapEntry{entry}); err == nil {
+					checkSizes(t, spec, contents)
+				}
 			}
 		}
 	})

@@ -109,19 +109,9 @@ func compare(a, b rank) int {
 	return cmp.Or(
 		cmp.Compare(a.priority, b.priority),
 		strings.Compare(a.function, b.function),
-		loadedFirst(a, b),
+		cmp.Compare(flag(b.loaded), flag(a.loaded)), // those that are loaded come first
 		cmp.Compare(a.instructions, b.instructions),
 		strings.Compare(a.tag, b.tag),
 		cmp.Compare(a.loadTime, b.loadTime),
 	)
-}
-
-func loadedFirst(a, b rank) int {
-	switch {
-	case a.loaded == b.loaded:
-		return 0
-	case a.loaded:
-		return -1
-	}
-	return 1
 }

@@ -40,7 +40,7 @@ func probeMember() *dispatcher.Member {
 		Spec: &ebpf.CollectionSpec{Programs: map[string]*ebpf.ProgramSpec{"probe": {
 			Name: "probe", Type: ebpf.XDP, License: "Dual BSD/GPL",
 			Instructions: asm.Instructions{
-				btf.WithFuncMetadata(asm.Mov.Imm(asm.R0, int32(chain.TX)), entryFunc("probe")),
+				btf.WithFuncMetadata(asm.Mov.Imm(asm.R0, int32(chain.TX)), load.XDPFunc("probe")),
 				asm.Return(),
 			},
 		}}},

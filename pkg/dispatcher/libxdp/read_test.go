@@ -296,7 +296,7 @@ func using(t *testing.T, name string, withBTF bool, maps ...*ebpf.MapSpec) *ebpf
 	}
 	insns = append(insns, asm.Mov.Imm(asm.R0, 2), asm.Return())
 	if withBTF {
-		insns[0] = btf.WithFuncMetadata(insns[0], entryFunc(name))
+		insns[0] = btf.WithFuncMetadata(insns[0], load.XDPFunc(name))
 	}
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: name, Type: ebpf.XDP, License: "GPL", Instructions: insns})
 	if err != nil {

@@ -78,22 +78,16 @@ func (t *target) extension(p *ebpf.ProgramSpec, function string, maps map[string
 	if err := load.Associate(p.Instructions, maps); err != nil {
 		return nil, err
 	}
-	p.Instructions[0] = btf.WithFuncMetadata(p.Instructions[0], entryFunc(btf.FuncMetadata(&p.Instructions[0]).Name))
+	// What each slot is. The object's own description may differ, as in the type of the
+	// pointer, which the verifier does not read for a program of its own, but does for
+	// one that is to replace a function.
+	entry := load.XDPFunc(btf.FuncMetadata(&p.Instructions[0]).Name)
+	p.Instructions[0] = btf.WithFuncMetadata(p.Instructions[0], entry)
 	p.Type, p.AttachType = ebpf.Extension, ebpf.AttachNone
 	p.AttachTarget, p.AttachTo = t.Program, function
 	// Whether frags come is the dispatcher's affair; the kernel refuses the flag here.
 	p.Flags &^= unix.BPF_F_XDP_HAS_FRAGS
 	return p, nil
-}
-
-// entryFunc is int name(struct xdp_md *ctx), what each slot is. The object's own
-// description may differ, as in the type of the pointer, which the verifier does not
-// read for a program of its own, but does for one that is to replace a function.
-func entryFunc(name string) *btf.Func {
-	return &btf.Func{Name: name, Linkage: btf.GlobalFunc, Type: &btf.FuncProto{
-		Return: &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed},
-		Params: []btf.FuncParam{{Name: "ctx", Type: &btf.Pointer{Target: &btf.Struct{Name: "xdp_md", Size: 24}}}},
-	}}
 }
 
 // attach puts a program in the place of a function until the link is closed. The

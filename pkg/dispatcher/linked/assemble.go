@@ -87,32 +87,15 @@ func entry(m *dispatcher.Member) string {
 	return scoped(m, m.Spec.Programs[m.Function].Instructions[0].Symbol())
 }
 
-var (
-	btfInt = &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed}
-
-	// xdpFunc is int f(struct xdp_md *ctx). The verifier knows the context by the
-	// name of the struct (btf_is_prog_ctx_type in the kernel's kernel/bpf/btf.c), of
-	// which it reads no more than that; its size is that of linux/bpf.h.
-	xdpFunc = &btf.FuncProto{
-		Return: btfInt,
-		Params: []btf.FuncParam{{Name: "ctx", Type: &btf.Pointer{Target: &btf.Struct{Name: "xdp_md", Size: 24}}}},
-	}
-)
-
 // maxFunctionName is the kernel's KSYM_NAME_LEN before 6.1, without the final zero.
 const maxFunctionName = 127
-
-// dispatcherFunc describes the program in front.
-func dispatcherFunc() *btf.Func {
-	return &btf.Func{Name: ProgramName, Type: xdpFunc, Linkage: btf.GlobalFunc}
-}
 
 // entryFunc describes a member's entry. It takes the place of the object's own
 // description, which is missing in objects without BTF and whose argument may be of
 // any type, as the verifier does not read it for a program. Profilers show the name:
 // <member>__<function>.
 func entryFunc(m *dispatcher.Member) *btf.Func {
-	return &btf.Func{Name: identifier(m.Name, m.Function), Type: xdpFunc, Linkage: btf.GlobalFunc}
+	return load.XDPFunc(identifier(m.Name, m.Function))
 }
 
 // subFunc returns the object's own description of a function that a member calls,
@@ -122,7 +105,7 @@ func subFunc(m *dispatcher.Member, ins *asm.Instruction) *btf.Func {
 	if own := btf.FuncMetadata(ins); own != nil {
 		return own
 	}
-	return &btf.Func{Name: identifier(m.Name, ins.Symbol()), Type: &btf.FuncProto{Return: btfInt}, Linkage: btf.StaticFunc}
+	return &btf.Func{Name: identifier(m.Name, ins.Symbol()), Type: &btf.FuncProto{Return: load.XDPProto.Return}, Linkage: btf.StaticFunc}
 }
 
 // describe gives BTF and, where it has none, a line to the first instruction of a

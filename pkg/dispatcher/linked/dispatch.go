@@ -12,6 +12,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/load"
 )
 
 // The dispatcher's own symbols. They begin with a colon, see scoped.
@@ -60,7 +61,7 @@ func symbolFinal(i int) string { return ":final" + strconv.Itoa(i) }
 // With [dispatcher.Options.TXByRedirect] the exit looks for tx, see exit.
 func dispatch(members []dispatcher.Member, counters *ebpf.Map, txByRedirect bool) asm.Instructions {
 	first := asm.Mov.Reg(asm.R6, asm.R1).WithSymbol(ProgramName).WithSource(asm.Comment("the dispatcher"))
-	insns := asm.Instructions{btf.WithFuncMetadata(first, dispatcherFunc())}
+	insns := asm.Instructions{btf.WithFuncMetadata(first, load.XDPFunc(ProgramName))}
 	if txByRedirect {
 		insns = append(insns, asm.Mov.Reg(exitContext, asm.R6))
 	}

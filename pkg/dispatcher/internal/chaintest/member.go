@@ -14,6 +14,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/load"
 )
 
 //go:embed testdata/*.o
@@ -87,10 +88,7 @@ func Counting(t testing.TB, n int) []dispatcher.Member {
 
 // Program makes a member of instructions.
 func Program(name string, position int, proceedOn chain.ActionSet, insns ...asm.Instruction) dispatcher.Member {
-	insns[0] = btf.WithFuncMetadata(insns[0], &btf.Func{Name: "main", Linkage: btf.GlobalFunc, Type: &btf.FuncProto{
-		Return: &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed},
-		Params: []btf.FuncParam{{Name: "ctx", Type: &btf.Pointer{Target: &btf.Struct{Name: "xdp_md", Size: 24}}}},
-	}})
+	insns[0] = btf.WithFuncMetadata(insns[0], load.XDPFunc("main"))
 	return dispatcher.Member{
 		Member: Settled(name, "main", position, proceedOn),
 		Spec: &ebpf.CollectionSpec{Programs: map[string]*ebpf.ProgramSpec{

@@ -18,6 +18,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/features"
 	"golang.org/x/sys/unix"
 
@@ -86,6 +87,20 @@ func Each(n int, do func(i int) error) error {
 // fragsSince is the version code of Linux 5.18, the first to have
 // BPF_F_XDP_HAS_FRAGS.
 const fragsSince = 5<<16 | 18<<8
+
+// XDPProto is the type of XDP programs, int f(struct xdp_md *ctx). The verifier knows the
+// context by the name of the struct (btf_is_prog_ctx_type in the kernel's
+// kernel/bpf/btf.c), of which it reads no more than that; its size is that of
+// linux/bpf.h. Nobody may change it.
+var XDPProto = &btf.FuncProto{
+	Return: &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed},
+	Params: []btf.FuncParam{{Name: "ctx", Type: &btf.Pointer{Target: &btf.Struct{Name: "xdp_md", Size: 24}}}},
+}
+
+// XDPFunc describes a global function of type [XDPProto].
+func XDPFunc(name string) *btf.Func {
+	return &btf.Func{Name: name, Type: XDPProto, Linkage: btf.GlobalFunc}
+}
 
 // TakesFrags reports whether a chain of these members takes packets of several
 // buffers: every member does, and the kernel knows of it. A kernel that does not
