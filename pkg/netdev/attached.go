@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
@@ -72,16 +73,11 @@ func (i *Interface) Attached() (Attached, error) {
 // programsOf returns what an RTM_NEWLINK message says of XDP programs, one in hardware
 // last.
 func programsOf(msg []byte) ([]Attached, error) {
-	attrs, err := nl.ParseRouteAttr(msg[unix.SizeofIfInfomsg:])
-	if err != nil {
+	xdp, err := attribute(msg[unix.SizeofIfInfomsg:], unix.IFLA_XDP)
+	if xdp == nil || err != nil {
 		return nil, err
 	}
-	for _, attr := range attrs {
-		if attr.Attr.Type&^unix.NLA_F_NESTED == unix.IFLA_XDP {
-			return parseXDP(attr.Value)
-		}
-	}
-	return nil, nil
+	return parseXDP(xdp)
 }
 
 // parseXDP reads an IFLA_XDP attribute: one program id a mode (linux/if_link.h).
@@ -156,11 +152,47 @@ func (i *Interface) Holder() (Attached, error) {
 // Replacing a program by itself changes nothing; but where a bpf_link holds the hook the
 // kernel refuses even that, and that is the one way to know.
 func (i *Interface) heldByLink(a Attached, p *ebpf.Program) (bool, error) {
-	switch err := i.changeNetlink(p.FD(), p.FD(), modeFlags(a.Mode)); {
+	switch err := i.setXDP(p.FD(), p.FD(), modeFlags(a.Mode)); {
 	case errors.Is(err, unix.EBUSY):
 		return true, nil
 	case err != nil:
 		return false, fmt.Errorf("finding out what holds XDP program %d of %s: %w", a.ProgramID, i.Name, err)
 	}
 	return false, nil
+}
+
+// Hook is an interface and the XDP programs on it.
+type Hook struct {
+	*Interface
+	// Programs are what it carries: one, none, or one in software and behind it one in
+	// hardware.
+	Programs []Attached
+}
+
+// Hooks returns the interfaces of the namespace by their index, those without a program
+// too, from one RTM_GETLINK dump. The interfaces are usable until the namespace is closed.
+func (n *NetNS) Hooks() ([]Hook, error) {
+	msgs, err := n.dumpLinks()
+	if err != nil {
+		return nil, fmt.Errorf("listing the interfaces of network namespace %q: %w", n.path, err)
+	}
+	hooks := make([]Hook, 0, len(msgs))
+	for _, msg := range msgs {
+		h, err := n.hook(msg)
+		if err != nil {
+			return nil, fmt.Errorf("reading about an interface of network namespace %q: %w", n.path, err)
+		}
+		hooks = append(hooks, h)
+	}
+	return hooks, nil
+}
+
+func (n *NetNS) hook(msg []byte) (Hook, error) {
+	l, err := netlink.LinkDeserialize(nil, msg)
+	if err != nil {
+		return Hook{}, err
+	}
+	h := Hook{Interface: n.newInterface(l)}
+	h.Programs, err = programsOf(msg)
+	return h, err
 }

@@ -124,10 +124,10 @@ func TestLinkWithstandsNetlink(t *testing.T) {
 	for _, mode := range []chain.Mode{chain.ModeNative, chain.ModeGeneric} {
 		l, _ := mustHold(t, pod, chain.AttachLink, AttachOptions{Program: ours, Mode: mode})
 		for name, err := range map[string]error{
-			"plain set":              pod.changeNetlink(foreign.FD(), noFD, modeFlags(mode)),
-			"plain removal":          pod.changeNetlink(noFD, noFD, modeFlags(mode)),
-			"replacement, expecting": pod.changeNetlink(foreign.FD(), ours.FD(), modeFlags(mode)),
-			"removal, expecting":     pod.changeNetlink(noFD, ours.FD(), modeFlags(mode)),
+			"plain set":              pod.setXDP(foreign.FD(), noFD, modeFlags(mode)),
+			"plain removal":          pod.setXDP(noFD, noFD, modeFlags(mode)),
+			"replacement, expecting": pod.setXDP(foreign.FD(), ours.FD(), modeFlags(mode)),
+			"removal, expecting":     pod.setXDP(noFD, ours.FD(), modeFlags(mode)),
 		} {
 			if !errors.Is(err, unix.EBUSY) {
 				t.Errorf("%s in %v mode: %v; want EBUSY", name, mode, err)

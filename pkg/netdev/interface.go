@@ -8,12 +8,43 @@ import (
 	"net"
 	"strings"
 
-	"github.com/containernetworking/plugins/pkg/netlinksafe"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+var (
+	// ErrNetNSGone is wrapped by every error about a path that leads to no network
+	// namespace: it does not exist, it is a stale file, or it is something else.
+	ErrNetNSGone = errors.New("no network namespace")
+
+	// ErrNoInterface is wrapped by every error about an interface that is not where
+	// it was looked for.
+	ErrNoInterface = errors.New("no such interface")
+
+	// ErrNotVeth is wrapped by every error about the peer of an interface that, being
+	// no veth, has none.
+	ErrNotVeth = errors.New("not a veth")
+
+	// ErrBusy is wrapped by every error about an XDP hook that something else holds;
+	// [BusyError] says what.
+	ErrBusy = errors.New("XDP hook is busy")
+
+	// ErrCovered is wrapped by every error about a program that netlink cannot change because
+	// an interface on top of its own carries one, too. Such errors are about a busy hook
+	// as well ([ErrBusy]), but nobody was faster: to try again is in vain.
+	ErrCovered = errors.New("an interface on top carries an XDP program")
+
+	// ErrNotAttached is wrapped by every error about a swap of a program that is no
+	// longer there, with nothing in its place.
+	ErrNotAttached = errors.New("no XDP program attached")
+
+	// ErrUnsupported is wrapped by every error about a mode that the interface cannot
+	// take as it is: no driver support, the MTU ([MTUError]), the number of queues
+	// ([QueueError]). Mode auto goes on to generic on it.
+	ErrUnsupported = errors.New("XDP mode not supported")
 )
 
 // Interface is one network interface as it was when it was looked up. It is usable
@@ -62,12 +93,6 @@ func (i *Interface) Key() chain.Key {
 	return chain.Key{Cookie: i.NetNS.cookie, Ifindex: i.Index}
 }
 
-func ifInfo(index int) *nl.IfInfomsg {
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(index)
-	return msg
-}
-
 // lookUp asks for the one link that query describes.
 func (n *NetNS) lookUp(query ...nl.NetlinkRequestData) (*Interface, error) {
 	msg, err := n.linkMessage(query...)
@@ -78,11 +103,11 @@ func (n *NetNS) lookUp(query ...nl.NetlinkRequestData) (*Interface, error) {
 	if err != nil {
 		return nil, err
 	}
-	return n.found(l), nil
+	return n.newInterface(l), nil
 }
 
-// found is an interface of the namespace as a message describes it.
-func (n *NetNS) found(l netlink.Link) *Interface {
+// newInterface returns an interface of the namespace as a message describes it.
+func (n *NetNS) newInterface(l netlink.Link) *Interface {
 	attrs := l.Attrs()
 	i := &Interface{
 		NetNS: n, Name: attrs.Name, Index: attrs.Index, MTU: attrs.MTU, Kind: l.Type(), HardwareAddr: attrs.HardwareAddr,
@@ -96,35 +121,68 @@ func (n *NetNS) found(l netlink.Link) *Interface {
 	return i
 }
 
-// rtextFilterSkipStats is RTEXT_FILTER_SKIP_STATS of linux/rtnetlink.h.
-const rtextFilterSkipStats = 1 << 3
-
-// linkMessage returns the payload of the RTM_NEWLINK message for the one link that
-// query describes.
-func (n *NetNS) linkMessage(query ...nl.NetlinkRequestData) ([]byte, error) {
-	noStats := nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(rtextFilterSkipStats))
-	answers, err := n.request(unix.RTM_GETLINK, 0, unix.RTM_NEWLINK, append(query, noStats)...)
-	if err != nil {
-		return nil, err
-	}
-	if len(answers) != 1 {
-		return nil, fmt.Errorf("%d answers to a question for one link", len(answers))
-	}
-	return answers[0], nil
-}
-
 // names lists the namespace's interfaces, for messages.
 func (n *NetNS) names() string {
-	var names []string
-	err := n.Do(func() error {
-		links, err := netlinksafe.LinkList()
-		for _, l := range links {
-			names = append(names, l.Attrs().Name)
-		}
-		return err
-	})
+	hooks, err := n.Hooks()
 	if err != nil {
 		return fmt.Sprintf("interfaces that cannot be listed: %v", err)
 	}
+	names := make([]string, len(hooks))
+	for i, h := range hooks {
+		names[i] = h.Name
+	}
 	return strings.Join(names, ", ")
+}
+
+// Peer returns the other end of a veth pair, which must be in namespace in. It goes by
+// the index that the veth itself gives for its other end, never by names, and checks
+// that what it finds is a veth that points back. What is no veth satisfies
+// errors.Is(err, [ErrNotVeth]); a peer that is elsewhere, [ErrNoInterface].
+func (i *Interface) Peer(in *NetNS) (*Interface, error) {
+	if i.Kind != "veth" {
+		return nil, fmt.Errorf("interface %s is a %s, %w: it has no peer; use side pod", i.Name, i.Kind, ErrNotVeth)
+	}
+	if err := i.leadsTo(in); err != nil {
+		return nil, err
+	}
+	peer, err := in.InterfaceByIndex(i.parent)
+	if err != nil {
+		return nil, fmt.Errorf("peer of %s: %w", i.Name, err)
+	}
+	if peer.Kind != "veth" || peer.parent != i.Index {
+		return nil, fmt.Errorf("%w: index %d in network namespace %q is %s, which is not the peer of %s", ErrNoInterface, i.parent, in.path, peer.Name, i.Name)
+	}
+	if err := peer.leadsTo(i.NetNS); err != nil {
+		return nil, err
+	}
+	return peer, nil
+}
+
+// leadsTo checks that the other end of i is in namespace in.
+func (i *Interface) leadsTo(in *NetNS) error {
+	nsid, err := i.NetNS.nsid(in)
+	if err != nil {
+		return err
+	}
+	if nsid != i.nsid {
+		return fmt.Errorf("%w: the peer of %s (index %d there) is not in network namespace %q", ErrNoInterface, i.Name, i.parent, in.path)
+	}
+	return nil
+}
+
+// peerMTU returns the MTU of a veth's other end, in whatever namespace that is, and
+// its name there.
+func (i *Interface) peerMTU() (mtu int, name string, err error) {
+	query := []nl.NetlinkRequestData{ifInfo(i.parent)}
+	if i.nsid != noNSID {
+		query = append(query, nl.NewRtAttr(unix.IFLA_TARGET_NETNSID, nl.Uint32Attr(uint32(i.nsid))))
+	}
+	peer, err := i.NetNS.lookUp(query...)
+	if errors.Is(err, unix.ENODEV) {
+		return 0, "", fmt.Errorf("%w: the peer of %s is gone", ErrNoInterface, i.Name)
+	}
+	if err != nil {
+		return 0, "", fmt.Errorf("looking up the peer of %s: %w", i.Name, err)
+	}
+	return peer.MTU, peer.Name, nil
 }

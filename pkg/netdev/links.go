@@ -39,8 +39,8 @@ func FindLinks() (Links, error) {
 	return found, err
 }
 
-// unsettledFor is how long a link may be between getting its id and being finished.
-const unsettledFor = time.Second
+// unfinishedFor is how long a link may be between getting its id and being finished.
+const unfinishedFor = time.Second
 
 // EachLink calls f with each bpf_link of the machine, which it closes when f returns. For
 // one that its maker has not finished yet the kernel says EAGAIN (bpf_link_by_id in
@@ -56,7 +56,7 @@ func EachLink(f func(link.Link)) error {
 		if err == nil {
 			return nil
 		}
-		if !errors.Is(err, unix.EAGAIN) || time.Since(start) > unsettledFor {
+		if !errors.Is(err, unix.EAGAIN) || time.Since(start) > unfinishedFor {
 			return fmt.Errorf("listing bpf_links: %w", err)
 		}
 		links = &link.Iterator{ID: links.ID} // goes on behind the last one that was there
