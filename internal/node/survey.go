@@ -142,7 +142,7 @@ func (s *survey) change(key chain.Key, rec *record.Record) error {
 		if rec == nil || rec.Pending != nil {
 			return rec != nil, nil
 		}
-		return s.node.BPFFS.Unsettled(key)
+		return s.node.BPFFS.HasUnfinishedPins(key)
 	}
 	if is, err := unended(rec); !is || err != nil {
 		return err

@@ -239,7 +239,7 @@ func (t *tenure) drop(ctx context.Context) error {
 // settle ends what comes with one generation alone, once it is known which one runs: the
 // other's pins, and GRO at the veth's other end where only that one needed it.
 func (t *tenure) settle() error {
-	if err := t.lock.Settle(t.generation()); err != nil {
+	if err := t.lock.FinalizePins(t.generation()); err != nil {
 		return err
 	}
 	return t.settlePeer()

@@ -5,6 +5,7 @@ package pin
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/xdp-chain/xdp-chain/internal/files"
 )
 
 // Dispatch is a dispatcher of libxdp's protocol, as its pins name it.
@@ -100,11 +102,7 @@ func pinProgramCopy(p *ebpf.Program, path string) error {
 	if err != nil {
 		return err
 	}
-	defer dup.Close()
-	if err := dup.Pin(path); err != nil {
-		return fmt.Errorf("pin at %s: %w", path, err)
-	}
-	return nil
+	return pinAndClose(dup, path)
 }
 
 // Unpin removes the pins of a dispatcher, whatever there is of them; none is no
@@ -137,4 +135,61 @@ func (l *LibxdpLocked) UnpinAll() error {
 		}
 	}
 	return nil
+}
+
+// Programs opens the programs in a dispatcher's slots from the first one on, up to the
+// first that is not pinned; without any pin, none. The caller closes them.
+//
+// It needs no lock, as [Libxdp.Has] and [Libxdp.Dispatches] do not. A dispatcher's pins are
+// made before it comes to its interface and removed after it has left, so whoever finds
+// pins of the dispatcher that an interface carries finds all of them.
+func (x Libxdp) Programs(d Dispatch) ([]*ebpf.Program, error) {
+	var opened []*ebpf.Program
+	for {
+		path := filepath.Join(x.path(), d.String(), programPin(len(opened)))
+		p, err := ebpf.LoadPinnedProgram(path, nil)
+		switch {
+		case err == nil:
+			opened = append(opened, p)
+			continue
+		case errors.Is(err, fs.ErrNotExist):
+			return opened, nil
+		}
+		for _, p := range opened {
+			p.Close()
+		}
+		return nil, fmt.Errorf("open the pinned program at %s: %w", path, err)
+	}
+}
+
+// Has tells whether a dispatcher's first n slots have all their pins.
+func (x Libxdp) Has(d Dispatch, n int) (bool, error) {
+	for i := range n {
+		for _, name := range []string{linkPin(i), programPin(i)} {
+			_, err := os.Lstat(filepath.Join(x.path(), d.String(), name))
+			if errors.Is(err, fs.ErrNotExist) {
+				return false, nil
+			}
+			if err != nil {
+				return false, fmt.Errorf("look for pins of a dispatcher: %w", err)
+			}
+		}
+	}
+	return true, nil
+}
+
+// Dispatches returns the dispatchers that have a folder of pins in the tree, in no
+// order that means anything. No tree is none.
+func (x Libxdp) Dispatches() ([]Dispatch, error) {
+	names, err := files.Names(x.path())
+	if err != nil {
+		return nil, fmt.Errorf("list the pinned dispatchers in %s: %w", x.path(), err)
+	}
+	var found []Dispatch
+	for _, name := range names {
+		if d, ok := parseDispatch(name); ok {
+			found = append(found, d)
+		}
+	}
+	return found, nil
 }

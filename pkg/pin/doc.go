@@ -53,9 +53,9 @@
 //
 // Each change of a running chain makes a new set of maps, a generation. While the
 // old one still runs, [Locked.Stage] pins the new one beside it; after the swap
-// on the interface [Locked.Settle] makes the new one the chain's. A process may
+// on the interface [Locked.FinalizePins] makes the new one the chain's. A process may
 // die between any two steps. Which generation is the right one then is for the
-// caller to tell, who knows what the interface carries; Settle with that
+// caller to tell, who knows what the interface carries; FinalizePins with that
 // generation completes or takes back what was begun.
 //
 // # Traps

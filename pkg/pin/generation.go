@@ -5,6 +5,7 @@ package pin
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,15 +14,20 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/xdp-chain/xdp-chain/internal/files"
 )
 
-// The entries of a chain's folder; linksName is in links.go. The last three are the stages of a generation
+// The entries of a chain's folder. The last three are the stages of a generation
 // that comes in, followed by its number: being pinned, whole, and being moved
 // into the place of the one before it, of which nothing is left then.
 const (
 	linkName     = "link"
 	countersName = "counters"
 	mapsName     = "maps"
+	// linksName is the folder of the links that put a generation's members into the
+	// slots of its dispatcher. libxdp's tree has the same links; here they are out of
+	// reach of its tools, which remove pins of chains that they cannot see.
+	linksName = "links"
 
 	partPrefix   = "part-"
 	nextPrefix   = "next-"
@@ -40,8 +46,8 @@ func (l *Locked) stage(prefix string, generation uint64) string {
 //
 // On an error nothing of it is left. A process that dies in here leaves the
 // folder part-<generation>, and one that dies right after it next-<generation>;
-// [Locked.Settle] removes the first, and the second unless it is the one to
-// settle on.
+// [Locked.FinalizePins] removes the first, and the second unless it is the one to
+// make the chain's.
 func (l *Locked) Stage(generation uint64, counters *ebpf.Map, maps map[string]map[string]*ebpf.Map, links map[string]link.Link) error {
 	if err := l.held(); err != nil {
 		return err
@@ -109,20 +115,20 @@ func pinCopy(m *ebpf.Map, folder, name string) error {
 	return nil
 }
 
-// Settle makes the folder hold the given generation, which is either the one that
+// FinalizePins makes the folder hold the given generation, which is either the one that
 // was there before, or one that was staged: then that takes the place of the one
 // before. Whatever else was staged is removed.
 //
 // It is what ends a change, whether the change succeeded, failed, or its process
 // died, and comes before anything else on a chain whose last change may not have
-// ended. It can be repeated after an error or a death at any point. Once a Settle
+// ended. It can be repeated after an error or a death at any point. Once a FinalizePins
 // has begun on a staged generation it must be finished by one of the same or of a
 // later one, as the generation before may be gone.
-func (l *Locked) Settle(generation uint64) error {
+func (l *Locked) FinalizePins(generation uint64) error {
 	if err := l.held(); err != nil {
 		return err
 	}
-	err := l.finishSettling()
+	err := l.finishMoveIn()
 	if err == nil {
 		err = l.promote(generation)
 	}
@@ -135,9 +141,9 @@ func (l *Locked) Settle(generation uint64) error {
 	return nil
 }
 
-// finishSettling moves in what is left of a generation that was being moved in.
-func (l *Locked) finishSettling() error {
-	names, err := listFolder(l.path)
+// finishMoveIn moves in what is left of a generation that was being moved in.
+func (l *Locked) finishMoveIn() error {
+	names, err := files.Names(l.path)
 	if err != nil {
 		return err
 	}
@@ -176,7 +182,7 @@ func (l *Locked) promote(generation uint64) error {
 	}
 	// The name settle-<generation> says that the old maps and links are gone:
 	// what it lacks has been moved in already. A death right after this is finished
-	// by finishSettling.
+	// by finishMoveIn.
 	settle := l.stage(settlePrefix, generation)
 	if err := os.Rename(next, settle); err != nil {
 		return err
@@ -197,9 +203,9 @@ func (l *Locked) moveIn(settle string) error {
 }
 
 // dropStaged removes what was staged and did not come to run. A death in between
-// leaves some of it for the next Settle.
+// leaves some of it for the next FinalizePins.
 func (l *Locked) dropStaged() error {
-	names, err := listFolder(l.path)
+	names, err := files.Names(l.path)
 	if err != nil {
 		return err
 	}
@@ -260,6 +266,78 @@ func (l *Locked) openMaps(member string) (map[string]*ebpf.Map, error) {
 			return opened, fmt.Errorf("map %q: %w", nameOf(entry.Name()), err)
 		}
 		opened[nameOf(entry.Name())] = m
+	}
+	return opened, nil
+}
+
+// pinLinks makes a folder that holds links by the members they belong to.
+func pinLinks(folder string, links map[string]link.Link) error {
+	if err := os.Mkdir(folder, folderMode); err != nil {
+		return err
+	}
+	for member, k := range links {
+		name, err := entryName(member)
+		if err == nil {
+			err = pinLinkCopy(k, filepath.Join(folder, name))
+		}
+		if err != nil {
+			return fmt.Errorf("link of member %q: %w", member, err)
+		}
+	}
+	return nil
+}
+
+// pinLinkCopy pins a link that may be pinned elsewhere too: its copy knows of no
+// other pin, because a link that knows of one would have that one moved.
+func pinLinkCopy(k link.Link, path string) error {
+	info, err := k.Info()
+	if err != nil {
+		return err
+	}
+	dup, err := link.NewFromID(info.ID)
+	if err != nil {
+		return err
+	}
+	return pinAndClose(dup, path)
+}
+
+// pinner is what a link and a program have in common.
+type pinner interface {
+	io.Closer
+	Pin(path string) error
+}
+
+// pinAndClose pins a copy of a link's or program's descriptor and closes it.
+func pinAndClose(dup pinner, path string) error {
+	defer dup.Close()
+	if err := dup.Pin(path); err != nil {
+		return fmt.Errorf("pin at %s: %w", path, err)
+	}
+	return nil
+}
+
+// OpenLinks opens the links that put the members into the slots of the chain's
+// dispatcher, by member. The caller closes them. A generation that was staged
+// without any has none.
+func (l *Locked) OpenLinks() (map[string]link.Link, error) {
+	if err := l.held(); err != nil {
+		return nil, err
+	}
+	folder := filepath.Join(l.path, linksName)
+	names, err := files.Names(folder)
+	if err != nil {
+		return nil, fmt.Errorf("list the pinned links of chain %s's members: %w", l.key, err)
+	}
+	opened := make(map[string]link.Link, len(names))
+	for _, name := range names {
+		k, err := link.LoadPinnedLink(filepath.Join(folder, name), nil)
+		if err != nil {
+			for _, k := range opened {
+				k.Close()
+			}
+			return nil, fmt.Errorf("open the pinned link of member %q of chain %s: %w", nameOf(name), l.key, err)
+		}
+		opened[nameOf(name)] = k
 	}
 	return opened, nil
 }

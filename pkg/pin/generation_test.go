@@ -43,8 +43,8 @@ func twoGenerations(t *testing.T) (first, second generation) {
 	return first, second
 }
 
-// checkSettled compares what the chain's folder holds with a generation.
-func checkSettled(t *testing.T, l *pin.Locked, want generation) {
+// checkFinal compares what the chain's folder holds with a generation.
+func checkFinal(t *testing.T, l *pin.Locked, want generation) {
 	t.Helper()
 	paths := map[string]bool{"maps": true}
 	if want.counters == nil {
@@ -105,13 +105,13 @@ func checkMap(t *testing.T, name string, open func() (*ebpf.Map, error), want *e
 	}
 }
 
-// settleOn stages a generation and settles on it.
-func settleOn(t *testing.T, l *pin.Locked, n uint64, g generation) {
+// finalize stages a generation and makes it the chain's.
+func finalize(t *testing.T, l *pin.Locked, n uint64, g generation) {
 	t.Helper()
 	if err := l.Stage(n, g.counters, g.maps, g.links); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Settle(n); err != nil {
+	if err := l.FinalizePins(n); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -133,44 +133,44 @@ func TestGenerations(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := lockForTest(t, key)
-			settleOn(t, l, 1, tt.before)
-			checkSettled(t, l, tt.before)
+			finalize(t, l, 1, tt.before)
+			checkFinal(t, l, tt.before)
 			if err := l.Stage(2, tt.after.counters, tt.after.maps, tt.after.links); err != nil {
 				t.Fatal(err)
 			}
-			if err := l.Settle(2); err != nil {
+			if err := l.FinalizePins(2); err != nil {
 				t.Fatal(err)
 			}
-			checkSettled(t, l, tt.after)
-			if err := l.Settle(2); err != nil {
+			checkFinal(t, l, tt.after)
+			if err := l.FinalizePins(2); err != nil {
 				t.Fatal("once more:", err)
 			}
-			checkSettled(t, l, tt.after)
+			checkFinal(t, l, tt.after)
 		})
 	}
 }
 
-func TestSettleTakesBackWhatDidNotRun(t *testing.T) {
+func TestFinalizePinsTakesBackWhatDidNotRun(t *testing.T) {
 	ensure(t)
 	l := lockForTest(t, key)
 	first, second := twoGenerations(t)
-	settleOn(t, l, 1, first)
+	finalize(t, l, 1, first)
 	for _, n := range []uint64{2, 3, 3} {
 		if err := l.Stage(n, second.counters, second.maps, second.links); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := l.Settle(1); err != nil {
+	if err := l.FinalizePins(1); err != nil {
 		t.Fatal(err)
 	}
-	checkSettled(t, l, first)
+	checkFinal(t, l, first)
 }
 
 func TestMapsCanBeCarriedOverFromTheirPins(t *testing.T) {
 	ensure(t)
 	l := lockForTest(t, key)
 	first, _ := twoGenerations(t)
-	settleOn(t, l, 1, first)
+	finalize(t, l, 1, first)
 	kept, err := l.OpenMaps("acl")
 	if err != nil {
 		t.Fatal(err)
@@ -182,19 +182,19 @@ func TestMapsCanBeCarriedOverFromTheirPins(t *testing.T) {
 	if err := l.Stage(2, nil, second.maps, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Settle(1); err != nil {
+	if err := l.FinalizePins(1); err != nil {
 		t.Fatal(err)
 	}
-	checkSettled(t, l, first) // the pins of the running generation have not moved
-	settleOn(t, l, 3, second)
-	checkSettled(t, l, second)
+	checkFinal(t, l, first) // the pins of the running generation have not moved
+	finalize(t, l, 3, second)
+	checkFinal(t, l, second)
 }
 
 func TestStageLeavesNothingOfWhatFails(t *testing.T) {
 	ensure(t)
 	l := lockForTest(t, key)
 	first, second := twoGenerations(t)
-	settleOn(t, l, 1, first)
+	finalize(t, l, 1, first)
 	for _, bad := range []map[string]map[string]*ebpf.Map{
 		{"acl": {"a/b": newMap(t, "rules")}},
 		{"../../x": second.maps["acl"]},
@@ -203,14 +203,14 @@ func TestStageLeavesNothingOfWhatFails(t *testing.T) {
 			t.Errorf("staged %v", bad)
 		}
 	}
-	checkSettled(t, l, first)
+	checkFinal(t, l, first)
 }
 
 func TestOpenMapsOfNoMember(t *testing.T) {
 	ensure(t)
 	l := lockForTest(t, key)
 	first, _ := twoGenerations(t)
-	settleOn(t, l, 1, first)
+	finalize(t, l, 1, first)
 	if _, err := l.OpenMaps("nobody"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v; want fs.ErrNotExist", err)
 	}
@@ -221,7 +221,7 @@ func TestPinsAreTheOwnersAlone(t *testing.T) {
 	defer unix.Umask(unix.Umask(0))
 	l := lockForTest(t, key)
 	first, _ := twoGenerations(t)
-	settleOn(t, l, 1, first)
+	finalize(t, l, 1, first)
 	for path, mode := range listTree(t, filepath.Join(tree.Root, "xdp-chain")) {
 		if mode != fs.ModeDir|0o700 && mode != 0o600 {
 			t.Errorf("%s: mode %v", path, mode)
@@ -279,12 +279,12 @@ func stageSecond() error {
 	return l.Stage(2, g.counters, g.maps, g.links)
 }
 
-func settleSecond() error {
+func finalizeSecond() error {
 	l, err := tree.TryLock(key)
 	if err != nil {
 		return err
 	}
-	return l.Settle(2)
+	return l.FinalizePins(2)
 }
 
 func removeChain() error {
@@ -299,7 +299,7 @@ func removeChain() error {
 func putFirst(t *testing.T, first generation) {
 	t.Helper()
 	l := lock(t, key)
-	settleOn(t, l, 1, first)
+	finalize(t, l, 1, first)
 	if err := l.Unlock(); err != nil {
 		t.Fatal(err)
 	}
@@ -311,16 +311,16 @@ func TestStageKilledAnywhere(t *testing.T) {
 	prepare := func(t *testing.T) { putFirst(t, first) }
 	crashtest.AtSome(t, 20, "stage", envOf(t, second), prepare, func(t *testing.T) {
 		l := lockForTest(t, key)
-		if err := l.Settle(1); err != nil {
+		if err := l.FinalizePins(1); err != nil {
 			t.Fatal(err)
 		}
-		checkSettled(t, l, first)
-		settleOn(t, l, 3, second)
-		checkSettled(t, l, second)
+		checkFinal(t, l, first)
+		finalize(t, l, 3, second)
+		checkFinal(t, l, second)
 	})
 }
 
-func TestSettleKilledAnywhere(t *testing.T) {
+func TestFinalizePinsKilledAnywhere(t *testing.T) {
 	ensure(t)
 	first, second := twoGenerations(t)
 	silent := generation{nil, second.maps, second.links}
@@ -329,7 +329,7 @@ func TestSettleKilledAnywhere(t *testing.T) {
 		second generation
 	}{{"with counters", second}, {"without counters", silent}} {
 		t.Run(tt.name, func(t *testing.T) {
-			crashtest.AtSome(t, 20, "settle", nil, func(t *testing.T) {
+			crashtest.AtSome(t, 20, "finalize", nil, func(t *testing.T) {
 				putFirst(t, first)
 				l := lock(t, key)
 				defer l.Unlock()
@@ -340,24 +340,24 @@ func TestSettleKilledAnywhere(t *testing.T) {
 			}, func(t *testing.T) {
 				l := lockForTest(t, key)
 				if tt.second.counters != nil {
-					checkMap(t, "counters not settled yet", func() (*ebpf.Map, error) { return tree.OpenCounters(key, 2) }, tt.second.counters)
+					checkMap(t, "counters not final yet", func() (*ebpf.Map, error) { return tree.OpenCounters(key, 2) }, tt.second.counters)
 				}
-				checkMap(t, "map not settled yet", func() (*ebpf.Map, error) { return tree.OpenMap(key, 2, "limit", "buckets") }, tt.second.maps["limit"]["buckets"])
-				if err := l.Settle(2); err != nil {
+				checkMap(t, "map not final yet", func() (*ebpf.Map, error) { return tree.OpenMap(key, 2, "limit", "buckets") }, tt.second.maps["limit"]["buckets"])
+				if err := l.FinalizePins(2); err != nil {
 					t.Fatal(err)
 				}
-				checkSettled(t, l, tt.second)
+				checkFinal(t, l, tt.second)
 			})
 		})
 	}
 }
 
-// TestSettleKilledAnywhereThenChanged is for a change that comes in before
-// anybody finished the settling of the one before.
-func TestSettleKilledAnywhereThenChanged(t *testing.T) {
+// TestFinalizePinsKilledAnywhereThenChanged is for a change that comes in before
+// anybody finalized the pins of the one before.
+func TestFinalizePinsKilledAnywhereThenChanged(t *testing.T) {
 	ensure(t)
 	first, second := twoGenerations(t)
-	crashtest.AtSome(t, 20, "settle", nil, func(t *testing.T) {
+	crashtest.AtSome(t, 20, "finalize", nil, func(t *testing.T) {
 		putFirst(t, first)
 		l := lock(t, key)
 		defer l.Unlock()
@@ -366,8 +366,8 @@ func TestSettleKilledAnywhereThenChanged(t *testing.T) {
 		}
 	}, func(t *testing.T) {
 		l := lockForTest(t, key)
-		settleOn(t, l, 3, generation{nil, first.maps, first.links})
-		checkSettled(t, l, generation{nil, first.maps, first.links})
+		finalize(t, l, 3, generation{nil, first.maps, first.links})
+		checkFinal(t, l, generation{nil, first.maps, first.links})
 	})
 }
 

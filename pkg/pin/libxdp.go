@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/xdp-chain/xdp-chain/internal/files"
 	"golang.org/x/sys/unix"
 )
 
@@ -62,14 +63,13 @@ type LibxdpLocked struct {
 // an empty tree or a part of one; [Libxdp.LockExisting], and Unlock where it has got
 // the lock, remove that.
 func (x Libxdp) Lock(ctx context.Context) (*LibxdpLocked, error) {
-	wait := until(ctx)
 	for {
 		if x.own {
 			if err := os.Mkdir(x.bpffs, folderMode); err != nil && !errors.Is(err, fs.ErrExist) {
 				return nil, fmt.Errorf("make folder for libxdp's pins: %w", err)
 			}
 		}
-		l, err := x.lock(true, wait)
+		l, err := x.lock(ctx, true)
 		if !x.own || !errors.Is(err, fs.ErrNotExist) {
 			return l, err
 		}
@@ -80,7 +80,7 @@ func (x Libxdp) Lock(ctx context.Context) (*LibxdpLocked, error) {
 // LockExisting is Lock for a tree that is there; otherwise the error satisfies
 // errors.Is(err, [fs.ErrNotExist]).
 func (x Libxdp) LockExisting(ctx context.Context) (*LibxdpLocked, error) {
-	l, err := x.lock(false, until(ctx))
+	l, err := x.lock(ctx, false)
 	if x.own && errors.Is(err, fs.ErrNotExist) {
 		// A process that died in Lock or in Unlock may have left the
 		// namespace's folder, empty. Who is about to lock makes it anew.
@@ -89,8 +89,8 @@ func (x Libxdp) LockExisting(ctx context.Context) (*LibxdpLocked, error) {
 	return l, err
 }
 
-func (x Libxdp) lock(create bool, wait func() error) (*LibxdpLocked, error) {
-	f, err := lockFolder(x.path(), create, LockedError{What: "libxdp's folder " + x.path()}, wait)
+func (x Libxdp) lock(ctx context.Context, create bool) (*LibxdpLocked, error) {
+	f, err := lockFolder(x.path(), create, "libxdp's folder "+x.path(), waitUntil(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -111,4 +111,20 @@ func (l *LibxdpLocked) Unlock() error {
 		_ = unix.Rmdir(l.tree.bpffs)
 	}
 	return l.release()
+}
+
+// LibxdpCookies returns the network namespaces that have a tree of libxdp's, in no order
+// that means anything.
+func (t Tree) LibxdpCookies() ([]uint64, error) {
+	names, err := files.Names(t.netns())
+	if err != nil {
+		return nil, fmt.Errorf("list the namespaces with pins of libxdp's: %w", err)
+	}
+	cookies := make([]uint64, 0, len(names))
+	for _, name := range names {
+		if cookie, err := strconv.ParseUint(name, 10, 64); err == nil {
+			cookies = append(cookies, cookie)
+		}
+	}
+	return cookies, nil
 }

@@ -152,9 +152,9 @@ func TestUnlockLeavesNoEmptyFolder(t *testing.T) {
 		t.Error("holds the lock after Unlock")
 	}
 	for name, err := range map[string]error{
-		"Stage":  l.Stage(1, nil, nil, nil),
-		"Settle": l.Settle(1),
-		"Clear":  l.Clear(),
+		"Stage":        l.Stage(1, nil, nil, nil),
+		"FinalizePins": l.FinalizePins(1),
+		"Clear":        l.Clear(),
 	} {
 		if err == nil {
 			t.Errorf("%s works without the lock", name)

@@ -9,9 +9,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/cilium/ebpf/link"
 
+	"github.com/xdp-chain/xdp-chain/internal/files"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -29,18 +31,18 @@ type Locked struct {
 //
 // A process that dies with the lock frees it.
 func (t Tree) Lock(ctx context.Context, key chain.Key) (*Locked, error) {
-	return t.lock(key, true, until(ctx))
+	return t.lock(key, true, waitUntil(ctx))
 }
 
 // TryLock locks a chain that has a folder; otherwise the error satisfies
 // errors.Is(err, [fs.ErrNotExist]). If somebody else has the lock, it returns a
 // [*LockedError] at once.
 func (t Tree) TryLock(key chain.Key) (*Locked, error) {
-	return t.lock(key, false, nil)
+	return t.lock(key, false, tryLock)
 }
 
-func (t Tree) lock(key chain.Key, create bool, wait func() error) (*Locked, error) {
-	f, err := lockFolder(t.chain(key), create, LockedError{What: "chain " + key.String()}, wait)
+func (t Tree) lock(key chain.Key, create bool, lock locker) (*Locked, error) {
+	f, err := lockFolder(t.chain(key), create, "chain "+key.String(), lock)
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +83,7 @@ func (l *Locked) OpenLink() (link.Link, error) {
 	if err := l.held(); err != nil {
 		return nil, err
 	}
-	k, err := link.LoadPinnedLink(l.linkPath(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("open the pinned link of chain %s: %w", l.key, err)
-	}
-	return k, nil
+	return openLink(l.linkPath(), l.key)
 }
 
 // Clear takes the chain down as far as it is pinned: link, links of members, maps
@@ -109,4 +107,27 @@ func (l *Locked) Clear() error {
 		return fmt.Errorf("remove the pins of chain %s: %w", l.key, err)
 	}
 	return nil
+}
+
+// Busy tells whether somebody holds the lock of a chain at this moment. No folder is
+// nobody. It changes nothing, not even what a taken and given lock would: an empty folder
+// stays.
+func (t Tree) Busy(key chain.Key) (bool, error) { return busy(t.chain(key)) }
+
+// HasUnfinishedPins tells whether a chain's folder has something of a generation that is
+// being staged or made the chain's: by the holder of the lock, or by one that died. It
+// needs no lock and changes nothing.
+func (t Tree) HasUnfinishedPins(key chain.Key) (bool, error) {
+	names, err := files.Names(t.chain(key))
+	if err != nil {
+		return false, fmt.Errorf("look at the pins of chain %s: %w", key, err)
+	}
+	for _, name := range names {
+		for _, prefix := range []string{partPrefix, nextPrefix, settlePrefix} {
+			if strings.HasPrefix(name, prefix) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }

@@ -5,6 +5,8 @@ package pin_test
 import (
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -138,7 +140,7 @@ func TestClearKeepsTheLock(t *testing.T) {
 	}
 	k.Close()
 	first, second := twoGenerations(t)
-	settleOn(t, l, 1, first)
+	finalize(t, l, 1, first)
 	if err := l.Stage(2, second.counters, second.maps, second.links); err != nil {
 		t.Fatal(err)
 	}
@@ -162,4 +164,40 @@ func TestClearKeepsTheLock(t *testing.T) {
 	if keys, err := tree.Keys(); len(keys) != 0 || err != nil {
 		t.Errorf("keys: %v, %v; want none", keys, err)
 	}
+}
+
+func TestBusyAndUnfinishedPins(t *testing.T) {
+	ensure(t)
+	look := func(wantBusy, wantUnfinished bool) {
+		t.Helper()
+		if got, err := tree.Busy(key); got != wantBusy || err != nil {
+			t.Errorf("busy is %v, %v; want %v", got, err, wantBusy)
+		}
+		if got, err := tree.HasUnfinishedPins(key); got != wantUnfinished || err != nil {
+			t.Errorf("unfinished is %v, %v; want %v", got, err, wantUnfinished)
+		}
+	}
+	look(false, false) // no folder
+	folder := filepath.Join(tree.Root, "xdp-chain/chains", key.String())
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	look(false, false)
+	if _, err := os.Stat(folder); err != nil {
+		t.Errorf("a look has removed the empty folder: %v", err)
+	}
+	l := lockForTest(t, key)
+	look(true, false)
+	if err := l.Stage(1, newMap(t, "counters"), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	look(true, true)
+	if err := l.FinalizePins(1); err != nil {
+		t.Fatal(err)
+	}
+	look(true, false)
+	if err := l.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	look(false, false)
 }

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		"contend":     contend,
 		"share":       share,
 		"stage":       stageSecond,
-		"settle":      settleSecond,
+		"finalize":    finalizeSecond,
 		"remove":      removeChain,
 		"dispatch":    pinDispatch,
 		"undispatch":  unpinDispatch,

@@ -35,7 +35,7 @@ func (t Tree) LockNode(ctx context.Context, network string) (*NodeLocked, error)
 	if err != nil {
 		return nil, fmt.Errorf("network: %w", err)
 	}
-	f, err := lockFolder(filepath.Join(t.node(), name), true, LockedError{What: fmt.Sprintf("maps of network %q", network)}, until(ctx))
+	f, err := lockFolder(filepath.Join(t.node(), name), true, fmt.Sprintf("maps of network %q", network), waitUntil(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -101,4 +101,14 @@ func (n *NodeLocked) Remove() error {
 		return fmt.Errorf("remove the pinned maps of network %q: %w", n.network, err)
 	}
 	return n.Unlock()
+}
+
+// NodeBusy tells whether somebody holds the lock on a network's maps at this moment. It
+// changes nothing, as [Tree.Busy] does not.
+func (t Tree) NodeBusy(network string) (bool, error) {
+	name, err := entryName(network)
+	if err != nil {
+		return false, nil // it can have no folder
+	}
+	return busy(filepath.Join(t.node(), name))
 }

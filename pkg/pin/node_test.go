@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
@@ -122,5 +123,31 @@ func TestUnpinTakesOneMapBack(t *testing.T) {
 	}
 	if err := n.Remove(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestNodeBusyAndLibxdpCookies(t *testing.T) {
+	ensure(t)
+	l, err := tree.LockNode(t.Context(), "pod.net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for network, want := range map[string]bool{"pod.net": true, "other": false, "": false} {
+		if got, err := tree.NodeBusy(network); got != want || err != nil {
+			t.Errorf("network %q is busy: %v, %v; want %v", network, got, err, want)
+		}
+	}
+	if err := l.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	x, err := tree.Libxdp(4097).Lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := tree.LibxdpCookies(); !cmp.Equal(got, []uint64{4097}) || err != nil {
+		t.Errorf("namespaces with a tree are %v, %v", got, err)
+	}
+	if err := x.Unlock(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -9,10 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
+	"github.com/xdp-chain/xdp-chain/internal/files"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -77,7 +79,7 @@ func ensurePrivate(folder string) error {
 // What else there may be in the folder of chains is none of ours and left out.
 // No tree is no chains.
 func (t Tree) Keys() ([]chain.Key, error) {
-	names, err := listFolder(t.chains())
+	names, err := files.Names(t.chains())
 	if err != nil {
 		return nil, fmt.Errorf("list pinned chains: %w", err)
 	}
@@ -94,7 +96,7 @@ func (t Tree) Keys() ([]chain.Key, error) {
 // Networks returns the networks that have a folder of maps, in no order that
 // means anything. No tree is no networks.
 func (t Tree) Networks() ([]string, error) {
-	names, err := listFolder(t.node())
+	names, err := files.Names(t.node())
 	if err != nil {
 		return nil, fmt.Errorf("list networks with pinned maps: %w", err)
 	}
@@ -104,25 +106,16 @@ func (t Tree) Networks() ([]string, error) {
 	return names, nil
 }
 
-// listFolder returns the names in a folder; one that is not there is empty.
-func listFolder(path string) ([]string, error) {
-	entries, err := os.ReadDir(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	names := make([]string, len(entries))
-	for i, entry := range entries {
-		names[i] = entry.Name()
-	}
-	return names, nil
-}
-
 // OpenLink opens the link of a chain without its lock, to look at: the chain may
 // change at any time. Without a link the error satisfies
 // errors.Is(err, [fs.ErrNotExist]). The kernel opens links for writing only, so
 // the caller must leave it at looking.
 func (t Tree) OpenLink(key chain.Key) (link.Link, error) {
-	l, err := link.LoadPinnedLink(filepath.Join(t.chain(key), linkName), nil)
+	return openLink(filepath.Join(t.chain(key), linkName), key)
+}
+
+func openLink(path string, key chain.Key) (link.Link, error) {
+	l, err := link.LoadPinnedLink(path, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open the pinned link of chain %s: %w", key, err)
 	}
@@ -131,10 +124,10 @@ func (t Tree) OpenLink(key chain.Key) (link.Link, error) {
 
 // OpenCounters opens the counters of a chain's generation, for reading alone,
 // without its lock: the chain may change at any time, and then counts in another
-// map. A generation that runs and is not settled yet has them where it was staged.
+// map. A generation that runs and is not final yet has them where it was staged.
 // Without counters the error satisfies errors.Is(err, [fs.ErrNotExist]).
 //
-// Once the generation is settled, what is opened is the chain's, be it of that
+// Once the generation is final, what is opened is the chain's, be it of that
 // generation or of a later one. So who wants to be sure looks afterwards whether
 // the generation still is the one that runs.
 func (t Tree) OpenCounters(key chain.Key, generation uint64) (*ebpf.Map, error) {
@@ -166,7 +159,7 @@ func (t Tree) OpenMap(key chain.Key, generation uint64, member, name string) (*e
 // openMap opens a map, for reading alone, by its path in a generation's folder.
 func (t Tree) openMap(key chain.Key, generation uint64, path string) (m *ebpf.Map, err error) {
 	number := strconv.FormatUint(generation, 10)
-	// In the order in which Settle moves them, so that they are not missed.
+	// In the order in which FinalizePins moves them, so that they are not missed.
 	for _, stage := range []string{nextPrefix + number, settlePrefix + number, ""} {
 		m, err = ebpf.LoadPinnedMap(filepath.Join(t.chain(key), stage, path), &ebpf.LoadPinOptions{ReadOnly: true})
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -174,4 +167,55 @@ func (t Tree) openMap(key chain.Key, generation uint64, path string) (m *ebpf.Ma
 		}
 	}
 	return m, err
+}
+
+// maxName is the largest length of a file's name, in bytes (NAME_MAX of
+// linux/limits.h).
+const maxName = 255
+
+// entryName returns how name is written on bpffs, which refuses dots
+// (bpf_lookup of kernel/bpf/inode.c). Neither C identifiers, nor the dotted names
+// of data sections, nor CNI's network names hold a colon, so it stands for the
+// dot. A name that could not be read back, or that would lead elsewhere, is an
+// error that satisfies errors.Is(err, [chain.ErrInvalid]).
+func entryName(name string) (string, error) {
+	switch {
+	case name == "":
+		return "", fmt.Errorf("%w: a name on bpffs cannot be empty", chain.ErrInvalid)
+	case len(name) > maxName:
+		return "", fmt.Errorf("%w: name %.20q… has %d bytes; a name on bpffs has at most %d", chain.ErrInvalid, name, len(name), maxName)
+	case strings.ContainsAny(name, "/:\x00"):
+		return "", fmt.Errorf("%w: name %q; a name on bpffs holds no slash, no colon and no NUL", chain.ErrInvalid, name)
+	}
+	return strings.ReplaceAll(name, ".", ":"), nil
+}
+
+// nameOf is the inverse of entryName.
+func nameOf(entry string) string { return strings.ReplaceAll(entry, ":", ".") }
+
+// MapPath returns where a map of a member of a chain is pinned, by its name in the
+// member's object, once the chain's generation is final. A name that cannot stand on
+// bpffs is an error that satisfies errors.Is(err, [chain.ErrInvalid]).
+func (t Tree) MapPath(key chain.Key, member, name string) (string, error) {
+	return mapPath(filepath.Join(t.chain(key), mapsName), "member", member, name)
+}
+
+// NodeMapPath returns where a map of a network would be pinned. Errors are as those of
+// MapPath.
+func (t Tree) NodeMapPath(network, name string) (string, error) {
+	return mapPath(t.node(), "network", network, name)
+}
+
+// mapPath returns the path of a map in the folder of its owner, of the given kind in
+// messages, below a folder of owners.
+func mapPath(owners, kind, owner, name string) (string, error) {
+	folder, err := entryName(owner)
+	if err != nil {
+		return "", fmt.Errorf("%s %q: %w", kind, owner, err)
+	}
+	entry, err := entryName(name)
+	if err != nil {
+		return "", fmt.Errorf("map %q: %w", name, err)
+	}
+	return filepath.Join(owners, folder, entry), nil
 }

@@ -3,11 +3,41 @@
 package pin
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
+
+func TestEntryName(t *testing.T) {
+	for _, tt := range []struct{ name, entry string }{
+		{"rules", "rules"},
+		{".rodata", ":rodata"},
+		{".data.percpu", ":data:percpu"},
+		{"k8s.pod-network_1", "k8s:pod-network_1"},
+		{"..", "::"},
+		{strings.Repeat("x", 255), strings.Repeat("x", 255)},
+	} {
+		entry, err := entryName(tt.name)
+		if err != nil || entry != tt.entry {
+			t.Errorf("entryName(%q) = %q, %v; want %q", tt.name, entry, err, tt.entry)
+		}
+		if back := nameOf(entry); back != tt.name {
+			t.Errorf("nameOf(%q) = %q; want %q", entry, back, tt.name)
+		}
+	}
+}
+
+func TestEntryNameRefuses(t *testing.T) {
+	for _, name := range []string{"", "a/b", "../x", "a:b", "a\x00b", strings.Repeat("x", 256)} {
+		if entry, err := entryName(name); !errors.Is(err, chain.ErrInvalid) {
+			t.Errorf("entryName(%q) = %q, %v; want chain.ErrInvalid", name, entry, err)
+		}
+	}
+}
 
 func TestFindFlock(t *testing.T) {
 	const locks = `1: POSIX  ADVISORY  READ  100 00:3f:81 128 128

@@ -45,7 +45,7 @@ func TestPinnedLinksHoldTheirMembers(t *testing.T) {
 	if err := l.Stage(1, nil, nil, map[string]link.Link{"a.b": k}); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Settle(1); err != nil {
+	if err := l.FinalizePins(1); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.Close(); err != nil {
@@ -65,7 +65,7 @@ func TestPinnedLinksHoldTheirMembers(t *testing.T) {
 	for _, k := range opened {
 		k.Close()
 	}
-	if err := l.Settle(1); err != nil {
+	if err := l.FinalizePins(1); err != nil {
 		t.Fatal(err)
 	}
 	if opened, err = l.OpenLinks(); err != nil {
