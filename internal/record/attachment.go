@@ -14,6 +14,7 @@ import (
 
 	"github.com/containernetworking/cni/pkg/utils"
 
+	"github.com/xdp-chain/xdp-chain/internal/files"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -159,7 +160,7 @@ func (d Dir) Attachments(network string) ([]Attachment, error) {
 	if err != nil {
 		return nil, nil
 	}
-	names, err := listFiles(folder)
+	names, err := files.Names(folder)
 	if err != nil {
 		return nil, fmt.Errorf("list attachments: %w", err)
 	}
@@ -179,7 +180,7 @@ func (d Dir) Attachments(network string) ([]Attachment, error) {
 // Networks returns the networks that have attachments, in no order that means
 // anything.
 func (d Dir) Networks() ([]string, error) {
-	names, err := listFiles(d.attachments())
+	names, err := files.Names(d.attachments())
 	if err != nil {
 		return nil, fmt.Errorf("list networks: %w", err)
 	}

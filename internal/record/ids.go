@@ -12,9 +12,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/xdp-chain/xdp-chain/internal/files"
+	"github.com/xdp-chain/xdp-chain/internal/flock"
 )
 
 // ID names a member of a chain, for people. It is small, from 1, and no other member
@@ -69,7 +69,7 @@ func (d Dir) lastIDFile(last ID) string {
 // lastID finds the file and what it is called after. Without one the error satisfies
 // errors.Is(err, [fs.ErrNotExist]).
 func (d Dir) lastID() (file string, last ID, err error) {
-	names, err := listFiles(d.Root)
+	names, err := files.Names(d.Root)
 	for _, name := range names {
 		digits, ours := strings.CutPrefix(name, lastID)
 		if number, err := strconv.ParseUint(digits, 10, 31); ours && err == nil {
@@ -91,11 +91,8 @@ func (d Dir) makeLastID(last ID) (string, error) {
 	return f.Name(), f.Close()
 }
 
-// lockPause is between two tries for the lock of the ids, which nobody holds for longer than
-// it takes to rename a file, unless it was stopped.
-const lockPause = time.Millisecond
-
-// lockIDs waits for the lock under which ids are taken: the one of the root folder.
+// lockIDs waits for the lock under which ids are taken: the one of the root folder. Nobody
+// holds it for longer than it takes to rename a file, unless it was stopped.
 func (d Dir) lockIDs(ctx context.Context) (*os.File, error) {
 	if err := os.MkdirAll(d.Root, folderMode); err != nil {
 		return nil, err
@@ -104,28 +101,15 @@ func (d Dir) lockIDs(ctx context.Context) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return f, nil
-		}
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = pause(ctx)
-		}
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			f.Close()
-			return nil, fmt.Errorf("lock %s: %w", d.Root, err)
-		}
+	err = flock.Wait(ctx, f, flock.Exclusive)
+	if errors.As(err, new(*flock.TakenError)) {
+		err = fmt.Errorf("another process holds it (lsof tells which): %w", ctx.Err())
 	}
-}
-
-func pause(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return fmt.Errorf("another process holds it (lsof tells which): %w", ctx.Err())
-	case <-time.After(lockPause):
-		return nil
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", d.Root, err)
 	}
+	return f, nil
 }
 
 // largestID looks through the records. One that cannot be read has members that nobody

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/xdp-chain/xdp-chain/internal/files"
 )
 
 func take(t *testing.T, d Dir, n int) ID {
@@ -32,7 +34,7 @@ func TestTakeIDs(t *testing.T) {
 			t.Errorf("%d: the first of %d is %d, want %d", i, tt.n, got, tt.want)
 		}
 	}
-	if names, err := listFiles(d.Root); err != nil || !slices.Equal(names, []string{"last-id.5"}) {
+	if names, err := files.Names(d.Root); err != nil || !slices.Equal(names, []string{"last-id.5"}) {
 		t.Errorf("files %q, %v", names, err)
 	}
 }

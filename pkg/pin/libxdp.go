@@ -11,8 +11,9 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/xdp-chain/xdp-chain/internal/files"
 	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/internal/files"
 )
 
 // Libxdp is the tree in which libxdp and its tools keep the pins of one network

@@ -14,9 +14,10 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/xdp-chain/xdp-chain/internal/files"
 	"github.com/xdp-chain/xdp-chain/internal/flock"
-	"golang.org/x/sys/unix"
 )
 
 var (

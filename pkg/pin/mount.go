@@ -9,8 +9,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/xdp-chain/xdp-chain/internal/flock"
 	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/internal/flock"
 )
 
 // mountTimeout is how long to wait for another process that mounts the bpffs,

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/internal/crashtest"
+	"github.com/xdp-chain/xdp-chain/internal/files"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -175,8 +176,36 @@ func TestSweepSparesLivingWriters(t *testing.T) {
 	if err := d.Remove(held(key), key); err != nil {
 		t.Fatal(err)
 	}
-	left, err := listFiles(d.tmp())
+	left, err := files.Names(d.tmp())
 	if err != nil || !cmp.Equal(left, []string{other}) {
 		t.Errorf("left in tmp: %q, %v; want %q", left, err, other)
+	}
+}
+
+func TestKernel(t *testing.T) {
+	d := Dir{Root: t.TempDir()}
+	if _, err := d.LoadKernel(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("before anything was found out: %v", err)
+	}
+	for _, missing := range []string{"trampolines", ""} {
+		if err := d.SaveKernel(Kernel{NoFreplace: missing}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := d.LoadKernel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(Kernel{Version: Version, NoFreplace: missing}, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if err := os.WriteFile(d.KernelPath(), []byte(`{"version":1,"noFreplace":`), fileMode); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.LoadKernel(); !errors.Is(err, ErrBroken) {
+		t.Errorf("half a file: %v", err)
+	}
+	if _, err := d.LoadKernel(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after it was set aside: %v", err)
 	}
 }

@@ -5,12 +5,24 @@ package record
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/xdp-chain/xdp-chain/internal/files"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
+)
+
+var (
+	// ErrBroken is wrapped by every [BrokenError].
+	ErrBroken = errors.New("broken file")
+
+	// ErrVersion is wrapped by the errors about a file that a later version of
+	// this format wrote, such as before a downgrade. The file stays where it is.
+	ErrVersion = errors.New("file of a later version")
+
+	// ErrNotHeld is wrapped by the errors about a change to a record without its
+	// chain's lock.
+	ErrNotHeld = errors.New("the chain's lock is not held")
 )
 
 // DefaultRoot is where a node has its records.
@@ -101,7 +113,7 @@ func (d Dir) Remove(held Holder, key chain.Key) error {
 // Keys returns the chains that have a record, in no order that means anything.
 // No folder is no records.
 func (d Dir) Keys() ([]chain.Key, error) {
-	names, err := listFiles(d.chains())
+	names, err := files.Names(d.chains())
 	if err != nil {
 		return nil, fmt.Errorf("list records: %w", err)
 	}
@@ -115,15 +127,39 @@ func (d Dir) Keys() ([]chain.Key, error) {
 	return keys, nil
 }
 
-// listFiles returns the names in a folder; one that is not there is empty.
-func listFiles(path string) ([]string, error) {
-	entries, err := os.ReadDir(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+// Kernel is what was found out about the running kernel at some cost, and what stays
+// true until it is booted again.
+type Kernel struct {
+	// Version is the format's; [Dir.SaveKernel] sets it.
+	Version int `json:"version"`
+	// NoFreplace says what keeps the kernel from replacing functions of loaded
+	// programs, which libxdp's dispatcher lives by; empty where it can.
+	NoFreplace string `json:"noFreplace,omitempty"`
+}
+
+// KernelPath is the file that it is kept in. Removing that has everything found out anew.
+func (d Dir) KernelPath() string { return filepath.Join(d.Root, "kernel"+suffix) }
+
+// LoadKernel reads what was found out. Where nothing was, the error satisfies
+// errors.Is(err, [fs.ErrNotExist]); otherwise errors are as those of [Dir.Load].
+func (d Dir) LoadKernel() (Kernel, error) {
+	var k Kernel
+	if err := d.read(d.KernelPath(), func(content []byte) error { return decode(content, &k) }); err != nil {
+		return Kernel{}, fmt.Errorf("load what is known of the kernel: %w", err)
 	}
-	names := make([]string, len(entries))
-	for i, entry := range entries {
-		names[i] = entry.Name()
+	return k, nil
+}
+
+// SaveKernel writes what was found out. It needs no lock: all who look find the same.
+// A process that dies in here leaves the question open, and maybe a file in tmp.
+func (d Dir) SaveKernel(k Kernel) error {
+	k.Version = Version
+	content, err := encode(k)
+	if err == nil {
+		err = d.replace(d.KernelPath(), content)
 	}
-	return names, nil
+	if err != nil {
+		return fmt.Errorf("save what is known of the kernel: %w", err)
+	}
+	return nil
 }

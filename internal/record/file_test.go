@@ -11,10 +11,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xdp-chain/xdp-chain/internal/crashtest"
+	"github.com/xdp-chain/xdp-chain/internal/files"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -92,20 +94,20 @@ func TestRecordOfALaterVersionStays(t *testing.T) {
 
 func TestBrokenFilesAreBounded(t *testing.T) {
 	d := Dir{Root: t.TempDir()}
-	const files = MaxBroken + 6
-	for i := range files {
+	const broken = MaxBroken + 6
+	for i := range broken {
 		k := chain.Key{Cookie: uint64(i), Ifindex: 1}
 		put(t, d.chain(k), []byte(strconv.Itoa(i)))
 		if _, err := d.Load(k); !errors.Is(err, ErrBroken) {
 			t.Fatal(err)
 		}
 	}
-	names, err := listFiles(d.broken())
+	names, err := files.Names(d.broken())
 	if err != nil || len(names) != MaxBroken {
 		t.Fatalf("%d files, %v; want %d", len(names), err, MaxBroken)
 	}
 	oldest, err := os.ReadFile(filepath.Join(d.broken(), names[0]))
-	if want := strconv.Itoa(files - MaxBroken); string(oldest) != want {
+	if want := strconv.Itoa(broken - MaxBroken); string(oldest) != want {
 		t.Errorf("the oldest kept is %s, %v; want %s", oldest, err, want)
 	}
 }
@@ -204,8 +206,48 @@ func TestSettingAsideKilledAnywhere(t *testing.T) {
 		if _, err := d.Load(key); !errors.Is(err, ErrBroken) && !errors.Is(err, fs.ErrNotExist) {
 			t.Error(err)
 		}
-		if names, err := listFiles(d.broken()); len(names) != 1 {
+		if names, err := files.Names(d.broken()); len(names) != 1 {
 			t.Errorf("set aside %q, %v; want one file", names, err)
 		}
 	})
+}
+
+func TestReadOnlyLeavesBrokenFiles(t *testing.T) {
+	d := Dir{Root: t.TempDir()}
+	put(t, d.chain(key), []byte("{"))
+	before := modes(t, d)
+	if _, err := d.ReadOnly().Load(key); !errors.Is(err, ErrBroken) || errors.As(err, new(*BrokenError)) {
+		t.Errorf("got %v, want an ErrBroken that says nothing of setting aside", err)
+	}
+	if diff := cmp.Diff(before, modes(t, d)); diff != "" {
+		t.Errorf("a look has changed (-before +after):\n%s", diff)
+	}
+	if paths, err := d.Broken(); len(paths) != 0 || err != nil {
+		t.Errorf("set aside are %v, %v", paths, err)
+	}
+	_, err := d.Load(key)
+	var broken *BrokenError
+	if !errors.As(err, &broken) {
+		t.Fatalf("got %v, want a BrokenError", err)
+	}
+	if paths, err := d.Broken(); !cmp.Equal(paths, []string{broken.SetAside}) || err != nil {
+		t.Errorf("set aside are %v, %v; want %s", paths, err, broken.SetAside)
+	}
+}
+
+func TestAbandonedAreOldAlone(t *testing.T) {
+	d := Dir{Root: t.TempDir()}
+	if paths, err := d.Abandoned(); len(paths) != 0 || err != nil {
+		t.Errorf("without a folder: %v, %v", paths, err)
+	}
+	old, young := filepath.Join(d.tmp(), ".4097-3.json1"), filepath.Join(d.tmp(), ".4097-4.json2")
+	put(t, old, nil)
+	put(t, young, nil)
+	past := time.Now().Add(-abandoned)
+	if err := os.Chtimes(old, past, past); err != nil {
+		t.Fatal(err)
+	}
+	if paths, err := d.Abandoned(); !cmp.Equal(paths, []string{old}) || err != nil {
+		t.Errorf("abandoned are %v, %v; want %s", paths, err, old)
+	}
 }
