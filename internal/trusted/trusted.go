@@ -1,14 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Package trusted reads files that decide which programs run in the kernel: objects and
+// catalog entries.
+//
+// # Invariants
+//
+// Nobody but root can have written what is read or put it there: the file and every
+// folder above it belong to root and are writable by no group and no others (a folder may
+// be, if it is sticky, as /tmp is). Nothing but a regular file of bounded size is read,
+// and opening waits for nobody.
+//
+// # Traps
+//
+// Symbolic links are followed first, since ConfigMap mounts consist of links, and the
+// rule is about what they lead to. Where the link itself lies is for whoever lists the
+// folder to judge ([ReadDir]), or for whoever was given the path.
 package trusted
 
 import (
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/xdp-chain/xdp-chain/internal/files"
 )
 
 // ReadFile returns the content of the regular file that path leads to, of at most limit
@@ -36,7 +52,7 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 	if err := checkFile(info, limit); err != nil {
 		return nil, err
 	}
-	return readBounded(f, limit)
+	return files.ReadAtMost(f, limit)
 }
 
 // ReadDir returns the names in the folder that path leads to, sorted. The folder is
@@ -46,16 +62,12 @@ func ReadDir(path string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(resolved)
+	names, err := files.Names(resolved)
 	if err != nil {
 		return nil, err
 	}
 	if err := checkFolders(resolved); err != nil {
 		return nil, err
-	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
 	}
 	return names, nil
 }
@@ -79,18 +91,6 @@ func checkFolders(dir string) error {
 			return nil
 		}
 	}
-}
-
-// readBounded stops reading where f turns out to have more than limit bytes.
-func readBounded(f io.Reader, limit int64) ([]byte, error) {
-	content, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(content)) > limit {
-		return nil, fmt.Errorf("more than the %d bytes that are allowed", limit)
-	}
-	return content, nil
 }
 
 func checkFile(info fs.FileInfo, limit int64) error {
