@@ -4,6 +4,7 @@ package strict
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -202,4 +203,33 @@ func (c *converter) text(s string) {
 	// A string always encodes, and a buffer takes everything.
 	_ = encoder.Encode(s)
 	c.out.Truncate(c.out.Len() - 1) // the encoder's line feed
+}
+
+// Lines says on which line of a text, from 1 on, the value of each path begins.
+type Lines map[string]int
+
+// Of returns the line of a path, or of the nearest one above it that is there.
+func (l Lines) Of(path string) int {
+	for {
+		if line, ok := l[path]; ok || path == "" {
+			return line
+		}
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	}
+}
+
+// Locate returns an error with the lines of its faults, in their order. Other errors
+// stay as they are.
+func (l Lines) Locate(err error) error {
+	found, ok := errors.AsType[Faults](err)
+	if !ok {
+		return err
+	}
+	located := make(Faults, len(found))
+	for i, f := range found {
+		f.Line = l.Of(f.Path)
+		located[i] = f
+	}
+	slices.SortStableFunc(located, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
+	return located
 }
