@@ -14,6 +14,15 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/trusted"
 )
 
+var (
+	// ErrUnknown is wrapped by every error about a name that no entry has.
+	ErrUnknown = errors.New("no such program in the catalog")
+
+	// ErrBroken is wrapped by every error about a catalog folder or an entry that cannot be
+	// used, because a file that it comes from, or may come from, is at fault.
+	ErrBroken = errors.New("the catalog is broken")
+)
+
 const (
 	// suffix ends the names of the files that are looked at.
 	suffix = ".yaml"
@@ -53,7 +62,7 @@ func Open(dir string) (*Catalog, error) {
 	for _, name := range names {
 		f := readFile(filepath.Join(dir, name))
 		c.files = append(c.files, f)
-		for _, entry := range f.names() {
+		for _, entry := range f.names {
 			c.byName[entry] = append(c.byName[entry], f)
 		}
 	}

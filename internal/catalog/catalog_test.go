@@ -150,7 +150,7 @@ func TestCatalogOverBuiltins(t *testing.T) {
 func TestDocumentOverGlobals(t *testing.T) {
 	row := Entry{Name: "rate", Globals: map[string]json.RawMessage{"a": json.RawMessage("1"), "b": json.RawMessage("2")}, Settable: map[string]Setting{"a": between(1, 9)}}
 	d := document{Globals: map[string]json.RawMessage{"b": json.RawMessage("3")}, Settable: map[string]Setting{}}
-	d.over(&row)
+	d.applyTo(&row)
 	want := Entry{Name: "rate", Globals: map[string]json.RawMessage{"a": json.RawMessage("1"), "b": json.RawMessage("3")}, Settable: map[string]Setting{}}
 	if diff := cmp.Diff(want, row, compareEntries); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -4,9 +4,14 @@ package catalog
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
+	"github.com/xdp-chain/xdp-chain/bpf"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -55,4 +60,78 @@ func (e Entry) clone() Entry {
 	e.Globals, e.Settable = maps.Clone(e.Globals), maps.Clone(e.Settable)
 	e.Content, e.Lists = slices.Clone(e.Content), slices.Clone(e.Lists)
 	return e
+}
+
+// builtins are the programs of package bpf, in the order of their names.
+var builtins = []Entry{
+	{Name: "acl", Priority: new(20), Lists: []string{"rules"}},
+	{Name: "count", Priority: new(10)},
+	{Name: "drop"},
+	{Name: "flow-stats", Priority: new(120)},
+	// A bridge floods frames to others too: only those to the pod are its to answer.
+	{Name: "icmp-echo", Priority: new(130), Transmits: true, Globals: map[string]json.RawMessage{"mac": json.RawMessage(`"${pod.mac}"`)}},
+	{Name: "pass"},
+	{Name: "ratelimit", Priority: new(110), Settable: map[string]Setting{
+		"pps":   between(1, 100_000),
+		"bps":   between(8_000, 10_000_000_000),
+		"burst": between(1, 100_000),
+	}},
+}
+
+// Builtins returns the names of the built-in entries in ascending order.
+func Builtins() []string {
+	names := make([]string, len(builtins))
+	for i, e := range builtins {
+		names[i] = e.Name
+	}
+	return names
+}
+
+// Builtin returns the built-in entry of that name. Another name is an error that
+// lists the names there are and satisfies errors.Is(err, [ErrUnknown]).
+func Builtin(name string) (Entry, error) {
+	i := slices.IndexFunc(builtins, func(e Entry) bool { return e.Name == name })
+	if i < 0 {
+		return Entry{}, unknown(name, Builtins())
+	}
+	e := builtins[i].clone()
+	content, err := bpf.Objects.ReadFile(fmt.Sprintf("%s/%[1]s.o", name))
+	if err != nil {
+		return Entry{}, fmt.Errorf("reading the built-in program %q: %w", name, err)
+	}
+	e.Origin = "built-in " + name
+	e.Content = content
+	// A function's name in C has no hyphens.
+	e.Function = strings.ReplaceAll(name, "-", "_")
+	return e, nil
+}
+
+func unknown(name string, names []string) error {
+	return fmt.Errorf("%w: %q; it has %s; give an object for any other program", ErrUnknown, name, strings.Join(names, ", "))
+}
+
+// CheckMaps returns nil if the program will read every entry that the settings
+// give. In a map of [Entry.Lists] it would not see what stands behind a gap in the
+// keys, and a rule that silently does not hold is worse than none: that is an error
+// that names the gap and satisfies errors.Is(err, [chain.ErrInvalid]). Keys that
+// are no numbers are not judged here: they do not fit the map's type.
+func (e Entry) CheckMaps(settings map[string]config.MapSettings) error {
+	for _, name := range e.Lists {
+		entries := settings[name].Entries
+		keys := make(map[uint64]bool, len(entries))
+		for _, entry := range entries {
+			key, err := strconv.ParseUint(strings.Trim(string(entry.Key), `"`), 0, 32)
+			if err != nil {
+				return nil
+			}
+			keys[key] = true
+		}
+		for i := range uint64(len(keys)) {
+			if !keys[i] {
+				return fmt.Errorf("%w: map %q of program %q has no key %d but key %d; the program reads up to the first key that is missing, so number the entries 0, 1, 2 and so on",
+					chain.ErrInvalid, name, e.Name, i, slices.Max(slices.Collect(maps.Keys(keys))))
+			}
+		}
+	}
+	return nil
 }

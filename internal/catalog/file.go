@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/strict"
@@ -21,16 +22,9 @@ type file struct {
 	entry Entry
 	// err is what is wrong with the file; then there is no entry.
 	err error
-	// meant are the names that a file with an error may have been meant for.
-	meant []string
-}
-
-// names returns the names whose entries depend on the file.
-func (f *file) names() []string {
-	if f.err != nil {
-		return f.meant
-	}
-	return []string{f.entry.Name}
+	// names are those whose entries depend on the file: its entry's, or for a file with an
+	// error all that it may have been meant for.
+	names []string
 }
 
 // readFile reads a file's entry, or finds what is wrong with it.
@@ -39,12 +33,14 @@ func readFile(path string) *file {
 	text, err := trusted.ReadFile(path, maxFileSize)
 	if err != nil {
 		f.err = fmt.Errorf("%w: %s: %w", ErrBroken, path, err)
-		text = peek(path)
+		text = readBeginning(path)
 	} else if f.entry, err = decode(text, path); err != nil {
 		f.err = brokenLines(path, err)
 	}
 	if f.err != nil {
-		f.meant = meant(path, text)
+		f.names = claimedNames(path, text)
+	} else {
+		f.names = []string{f.entry.Name}
 	}
 	return f
 }
@@ -106,7 +102,7 @@ func (d *document) faults() strict.Faults {
 		return strict.Faults{strict.Faultf("name", "%v", err)}
 	}
 	var faults strict.Faults
-	if d.Object == "" && !isBuiltin(d.Name) {
+	if d.Object == "" && !slices.Contains(Builtins(), d.Name) {
 		faults = append(faults, strict.Faultf("object", "it is missing, and %q is no built-in program; give the absolute path of an object", d.Name))
 	}
 	if d.Object != "" && !filepath.IsAbs(d.Object) {
@@ -129,12 +125,12 @@ func (d *document) entry(path string) (Entry, error) {
 		}
 	}
 	e.File = path
-	d.over(&e)
+	d.applyTo(&e)
 	return e, nil
 }
 
-// over puts what the document mentions over an entry.
-func (d *document) over(e *Entry) {
+// applyTo puts what the document mentions over an entry.
+func (d *document) applyTo(e *Entry) {
 	if d.Function != "" {
 		e.Function = d.Function
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/xdp-chain/xdp-chain/internal/schematest"
 )
 
 // Whatever is wrong with a file's text is told with file and line, to whoever wants its
@@ -99,4 +101,8 @@ func TestFileAtFault(t *testing.T) {
 			entry(t, c, "count")
 		})
 	}
+}
+
+func TestSchemaFields(t *testing.T) {
+	schematest.Open(t, "catalog-entry").Reads(t, document{})
 }

@@ -119,9 +119,9 @@ func FuzzEntry(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		for _, name := range meant("/x.yaml", text) {
+		for _, name := range claimedNames("/x.yaml", text) {
 			if len(name) > len(text)+len("x") {
-				t.Errorf("meant for %q", name)
+				t.Errorf("claimed is %q", name)
 			}
 		}
 		e, err := decode(text, "/x.yaml")

@@ -18,10 +18,10 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
-// meant returns the names that a file that is at fault may have been meant for: those
+// claimedNames returns the names that a file that is at fault may have been meant for: those
 // that can still be read in it, and the file's own, with and without leading figures
 // ("10-acl.yaml" is about acl).
-func meant(path string, text []byte) []string {
+func claimedNames(path string, text []byte) []string {
 	stem := strings.TrimSuffix(filepath.Base(path), suffix)
 	names := []string{stem}
 	if number, rest, ok := strings.Cut(stem, "-"); ok && strings.Trim(number, "0123456789") == "" {
@@ -36,10 +36,10 @@ func meant(path string, text []byte) []string {
 	return slices.Compact(names)
 }
 
-// peek returns the beginning of a file that may not be used, to look for names in it,
+// readBeginning returns the beginning of a file that may not be used, to look for names in it,
 // and nothing where there is no regular one. Whoever could write such a file can make
 // programs unusable by it, as with any other fault; no word of it is run.
-func peek(path string) []byte {
+func readBeginning(path string) []byte {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil

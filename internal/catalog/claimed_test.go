@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestMeant(t *testing.T) {
+func TestClaimedNames(t *testing.T) {
 	for _, tt := range []struct {
 		file, text string
 		want       []string
@@ -61,7 +61,7 @@ func TestMeant(t *testing.T) {
 		{"a.yaml", "name:\nname: rename-name\nx: [", []string{"a", "rename-name"}},
 		{"a.yaml", "object: /o\nna", []string{"a"}},
 	} {
-		if diff := cmp.Diff(tt.want, meant("/etc/"+tt.file, []byte(tt.text))); diff != "" {
+		if diff := cmp.Diff(tt.want, claimedNames("/etc/"+tt.file, []byte(tt.text))); diff != "" {
 			t.Errorf("%s, %q (-want +got):\n%s", tt.file, tt.text, diff)
 		}
 	}
@@ -89,7 +89,7 @@ func TestRefusedFileKeepsItsName(t *testing.T) {
 
 // A file that may not be used is looked at for names all the same, and what is no
 // regular file is not waited for.
-func TestPeek(t *testing.T) {
+func TestReadBeginning(t *testing.T) {
 	dir := folder(t, map[string]string{"short": "name: b\n", "long": "name: b\n" + strings.Repeat("#", maxFileSize)})
 	fifo := filepath.Join(dir, "fifo")
 	if err := unix.Mkfifo(fifo, 0o644); err != nil {
@@ -103,7 +103,7 @@ func TestPeek(t *testing.T) {
 		dir:                         0,
 		"/dev/zero":                 0,
 	} {
-		if got := len(peek(path)); got != want {
+		if got := len(readBeginning(path)); got != want {
 			t.Errorf("%s: %d bytes, want %d", path, got, want)
 		}
 	}
@@ -111,11 +111,11 @@ func TestPeek(t *testing.T) {
 
 // What a file may be meant for is found in time that grows with its size alone: a file of
 // eight times the size takes some eight times as long, and not 64 times.
-func TestMeantIsLinear(t *testing.T) {
+func TestClaimedNamesIsLinear(t *testing.T) {
 	for _, part := range []string{"name: &", "name:&", "name", "name:", "name: ", "[", "- ", "--- name: b\n", "name: &a [*a, ", "name\"' "} {
 		ratio := math.Inf(1)
 		for range 5 { // the machine may be at something else
-			small, large := meantIn(part, maxFileSize/8), meantIn(part, maxFileSize)
+			small, large := claimedIn(part, maxFileSize/8), claimedIn(part, maxFileSize)
 			if ratio = min(ratio, large.Seconds()/small.Seconds()); ratio < 32 {
 				break
 			}
@@ -126,11 +126,11 @@ func TestMeantIsLinear(t *testing.T) {
 	}
 }
 
-// meantIn takes the time over a text of one part many times.
-func meantIn(part string, size int) time.Duration {
+// claimedIn takes the time over a text of one part many times.
+func claimedIn(part string, size int) time.Duration {
 	text := []byte(strings.Repeat(part, size/len(part)))
 	began := time.Now()
-	meant("/a.yaml", text)
+	claimedNames("/a.yaml", text)
 	return time.Since(began)
 }
 
