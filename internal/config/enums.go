@@ -67,7 +67,7 @@ type Scope uint8
 
 // The values of Scope.
 const (
-	// ScopeDefault is the object decides: node for maps declared LIBBPF_PIN_BY_NAME, otherwise pod.
+	// ScopeDefault lets the object decide: node for maps declared LIBBPF_PIN_BY_NAME, otherwise pod.
 	ScopeDefault Scope = iota
 	// ScopePod is one map for each chain.
 	ScopePod
