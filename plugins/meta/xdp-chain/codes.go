@@ -53,7 +53,7 @@ var codes = []struct {
 }
 
 // cniError returns an error as CNI reports it: a [types.Error] as it is, anything
-// else with the code of what is behind it. The message is one line; the other
+// else with the code of what it wraps. The message is one line; the other
 // lines of an error that joins several are the details.
 func cniError(err error) *types.Error {
 	if made := (*types.Error)(nil); errors.As(err, &made) {

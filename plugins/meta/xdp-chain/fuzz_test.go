@@ -28,7 +28,7 @@ func FuzzStdin(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stdin []byte) {
 		_, _, _ = validAttachments(stdin)
 		_ = networkName(stdin)
-		w, err := parseWish(&skel.CmdArgs{ContainerID: "c1", Netns: "/run/netns/pod", IfName: "eth0", StdinData: stdin})
+		r, err := parsePodRequest(&skel.CmdArgs{ContainerID: "c1", Netns: "/run/netns/pod", IfName: "eth0", StdinData: stdin})
 		if err != nil {
 			e := cniError(err)
 			if e.Msg == "" || e.Code != types.ErrDecodingFailure && e.Code != types.ErrInvalidNetworkConfig {
@@ -36,7 +36,7 @@ func FuzzStdin(f *testing.F) {
 			}
 			return
 		}
-		if len(w.prev.answer) == 0 {
+		if len(r.prev.answer) == 0 {
 			t.Error("accepted without an answer")
 		}
 	})

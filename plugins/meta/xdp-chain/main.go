@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/containernetworking/cni/pkg/ns"
 	"github.com/containernetworking/cni/pkg/skel"
@@ -21,16 +22,17 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/version"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 func main() {
 	raiseMemlock()
 	skel.PluginMainFuncs(skel.CNIFuncs{
-		Add:    verb{"ADD", patience, add}.run,
-		Del:    verb{"DEL", patience, del}.run,
-		Check:  verb{"CHECK", patience, check}.run,
-		GC:     verb{"GC", gcPatience, gc}.run,
-		Status: verb{"STATUS", patience, status}.run,
+		Add:    verb{"ADD", verbTimeout, add}.run,
+		Del:    verb{"DEL", verbTimeout, del}.run,
+		Check:  verb{"CHECK", verbTimeout, check}.run,
+		GC:     verb{"GC", gcTimeout, gc}.run,
+		Status: verb{"STATUS", verbTimeout, status}.run,
 	}, supported, "CNI plugin xdp-chain "+version.String())
 }
 
@@ -46,27 +48,98 @@ func raiseMemlock() {
 // sandboxes, without which the pod's interface could not be told.
 var supported = cniversion.VersionsStartingFrom("0.3.0")
 
+// How long a verb may wait for what other processes hold. Runtimes kill plugins
+// after minutes (the kubelet gives a CRI call two), and a pod that is told to try
+// again is better off than one whose plugin was killed.
+const (
+	verbTimeout = 10 * time.Second
+	// gcTimeout is for all chains of a network, each of which may take tens of
+	// milliseconds to come off its interface.
+	gcTimeout = 100 * time.Second
+	// sweepTimeout and staleLimit bound what one pod does for the stale chains.
+	sweepTimeout = time.Second
+	staleLimit   = 16
+	// findTimeout is for what of the looking is left when the pod's chain runs.
+	// Others' attachments can keep it waiting for long; a later pod looks again.
+	findTimeout = 20 * time.Millisecond
+)
+
+// verb is one of CNI's verbs, bounded in time and logged.
+type verb struct {
+	name    string
+	timeout time.Duration
+	do      func(context.Context, *node.Node, *skel.CmdArgs, *slog.Logger) error
+}
+
+// run does the verb, logs one line about it, and returns nil or a [types.Error].
+func (v verb) run(args *skel.CmdArgs) error {
+	start := time.Now()
+	log, done := openLog(args.StdinData, os.Stderr)
+	defer done()
+	log = log.With("verb", v.name, "network", networkName(args.StdinData), "containerID", args.ContainerID, "ifname", args.IfName)
+	slog.SetDefault(log) // what the packages below have to say goes there too
+
+	ctx, cancel := context.WithTimeout(context.Background(), v.timeout)
+	defer cancel()
+	err := v.do(ctx, node.Default(), args, log)
+	if err == nil {
+		log.Info("done", "outcome", "ok", "duration", time.Since(start).String())
+		return nil
+	}
+	answer := cniError(err)
+	log.Error(answer.Msg, "outcome", "error", "code", answer.Code, "details", answer.Details, "duration", time.Since(start).String())
+	return answer
+}
+
 func add(ctx context.Context, n *node.Node, args *skel.CmdArgs, log *slog.Logger) error {
-	w, err := parseWish(args)
+	r, err := parsePodRequest(args)
 	if err != nil {
 		return err
 	}
-	if w.excluded {
-		log.Debug("the pod's namespace is excluded", "namespace", w.attachment.PodNamespace)
-		return w.answer(os.Stdout)
+	if r.excluded {
+		log.Debug("the pod's namespace is excluded", "namespace", r.attachment.PodNamespace)
+		return r.answer(os.Stdout)
 	}
 	if err := checkNetNS(args); err != nil {
 		return err
 	}
-	dead := lookForDead(n, log) // beside Apply, which waits for the kernel anyway
-	if err := n.Apply(ctx, w.attachment); err != nil {
+	stale := findStale(n, log) // beside Apply, which waits for the kernel anyway
+	if err := n.Apply(ctx, r.attachment); err != nil {
 		return err
 	}
-	bury(n, dead, log)
-	if err := w.answer(os.Stdout); err != nil {
-		return errors.Join(err, n.Remove(ctx, w.attachment.Network, args.ContainerID, args.IfName))
+	removeStale(n, stale, log)
+	if err := r.answer(os.Stdout); err != nil {
+		return errors.Join(err, n.Remove(ctx, r.attachment.Network, args.ContainerID, args.IfName))
 	}
 	return nil
+}
+
+// findStale begins to look for a few chains whose interfaces are gone: containerd
+// never calls GC. Whatever goes wrong with them is not this pod's business. It changes
+// nothing, and the process may end before it has found any.
+func findStale(n *node.Node, log *slog.Logger) <-chan []chain.Key {
+	found := make(chan []chain.Key, 1)
+	go func() {
+		keys, err := n.Dead(staleLimit)
+		if err != nil {
+			log.Warn("looking for chains whose interfaces are gone", "error", err)
+		}
+		found <- keys
+	}()
+	return found
+}
+
+// removeStale takes away the chains that were found.
+func removeStale(n *node.Node, found <-chan []chain.Key, log *slog.Logger) {
+	select {
+	case keys := <-found:
+		ctx, cancel := context.WithTimeout(context.Background(), sweepTimeout)
+		defer cancel()
+		if err := n.Bury(ctx, keys); err != nil {
+			log.Warn("sweep of chains whose interfaces are gone", "error", err)
+		}
+	case <-time.After(findTimeout):
+	}
 }
 
 func del(ctx context.Context, n *node.Node, args *skel.CmdArgs, _ *slog.Logger) error {
@@ -74,11 +147,11 @@ func del(ctx context.Context, n *node.Node, args *skel.CmdArgs, _ *slog.Logger) 
 }
 
 func check(ctx context.Context, n *node.Node, args *skel.CmdArgs, _ *slog.Logger) error {
-	w, err := parseWish(args)
-	if err != nil || w.excluded {
+	r, err := parsePodRequest(args)
+	if err != nil || r.excluded {
 		return err
 	}
-	return n.Check(ctx, w.attachment)
+	return n.Check(ctx, r.attachment)
 }
 
 func gc(ctx context.Context, n *node.Node, args *skel.CmdArgs, _ *slog.Logger) error {

@@ -12,9 +12,9 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/node"
 )
 
-// wish is what ADD and CHECK are called about: the chain that the configuration
+// podRequest is what ADD and CHECK are called about: the chain that the configuration
 // wants for one pod.
-type wish struct {
+type podRequest struct {
 	attachment node.Attachment
 	// excluded says that pods of this pod's namespace get no chain. Their annotations
 	// are not looked at.
@@ -23,8 +23,8 @@ type wish struct {
 }
 
 // answer prints the result of ADD.
-func (w *wish) answer(out io.Writer) error {
-	_, err := out.Write(w.prev.answer)
+func (r *podRequest) answer(out io.Writer) error {
+	_, err := out.Write(r.prev.answer)
 	return err
 }
 
@@ -36,10 +36,10 @@ type podArgs struct {
 	K8S_POD_NAME      types.UnmarshallableString
 }
 
-// parseWish reads a configuration and the arguments of the call. Errors are code
+// parsePodRequest reads a configuration and the arguments of the call. Errors are code
 // 4 for CNI_ARGS, otherwise as those of [config.Parse],
 // [parsePrevResult] and [config.Conf.AttachmentFor].
-func parseWish(args *skel.CmdArgs) (*wish, error) {
+func parsePodRequest(args *skel.CmdArgs) (*podRequest, error) {
 	c, err := config.Parse(args.StdinData)
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func parseWish(args *skel.CmdArgs) (*wish, error) {
 	}
 	namespace, name := string(pod.K8S_POD_NAMESPACE), string(pod.K8S_POD_NAME)
 	if !c.Namespaces.Admits(namespace) {
-		return &wish{attachment: node.Attachment{PodNamespace: namespace}, excluded: true, prev: prev}, nil
+		return &podRequest{attachment: node.Attachment{PodNamespace: namespace}, excluded: true, prev: prev}, nil
 	}
 	a, err := node.AttachmentFor(c, c.RuntimeConfig.PodAnnotations)
 	if err != nil {
@@ -68,5 +68,5 @@ func parseWish(args *skel.CmdArgs) (*wish, error) {
 		return nil, err
 	}
 	a.Pod.Namespace, a.Pod.Name = namespace, name
-	return &wish{attachment: a, prev: prev}, nil
+	return &podRequest{attachment: a, prev: prev}, nil
 }

@@ -25,7 +25,7 @@ func call(stdin, cniArgs string) *skel.CmdArgs {
 
 // Every version writes its results a little differently; we find the same pod in
 // all, and give back the very bytes that we got.
-func TestWish(t *testing.T) {
+func TestPodRequest(t *testing.T) {
 	want := object.Pod{
 		IP: netip.MustParseAddr("10.1.0.7"), IP6: netip.MustParseAddr("fd00::7"),
 		MAC:  net.HardwareAddr{0x0a, 0, 0, 0, 0, 3},
@@ -39,11 +39,11 @@ func TestWish(t *testing.T) {
 				stdin = strings.ReplaceAll(stdin, `"address": "1`, `"version": "4", "address": "1`)
 				stdin = strings.ReplaceAll(stdin, `"address": "f`, `"version": "6", "address": "f`)
 			}
-			w, err := parseWish(call(stdin, "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0;K8S_POD_UID=u"))
+			r, err := parsePodRequest(call(stdin, "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0;K8S_POD_UID=u"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := w.attachment
+			a := r.attachment
 			if diff := cmp.Diff(want, a.Pod, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 				t.Errorf("pod (-want +got):\n%s", diff)
 			}
@@ -58,7 +58,7 @@ func TestWish(t *testing.T) {
 				t.Fatal(err)
 			}
 			var out bytes.Buffer
-			if err := w.answer(&out); err != nil {
+			if err := r.answer(&out); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(string(in.PrevResult), out.String()); diff != "" {
@@ -70,12 +70,12 @@ func TestWish(t *testing.T) {
 
 // A plugin before us that answers in another version than it was asked for must
 // not make us answer in it.
-func TestWishConvertsVersion(t *testing.T) {
+func TestPodRequestConvertsVersion(t *testing.T) {
 	for _, tt := range []struct{ conf, prev string }{{"0.4.0", "1.0.0"}, {"1.0.0", "0.4.0"}, {"1.1.0", "1.0.0"}} {
 		stdin := `{"cniVersion": "` + tt.conf + `", "name": "n", "prevResult": {"cniVersion": "` + tt.prev + `",
 			"interfaces": [{"name": "eth0", "sandbox": "/run/netns/pod"}],
 			"ips": [{"version": "4", "interface": 0, "address": "10.1.0.7/24"}]}}`
-		w, err := parseWish(call(stdin, ""))
+		r, err := parsePodRequest(call(stdin, ""))
 		if err != nil {
 			t.Errorf("%s in %s: %v", tt.prev, tt.conf, err)
 			continue
@@ -85,16 +85,16 @@ func TestWishConvertsVersion(t *testing.T) {
 			Interfaces []struct{ Name, Sandbox string }
 			IPs        []struct{ Address string }
 		}
-		if err := json.Unmarshal(w.prev.answer, &answer); err != nil {
+		if err := json.Unmarshal(r.prev.answer, &answer); err != nil {
 			t.Fatal(err)
 		}
 		if answer.CNIVersion != tt.conf || len(answer.Interfaces) != 1 || len(answer.IPs) != 1 || answer.IPs[0].Address != "10.1.0.7/24" {
-			t.Errorf("%s in %s: answer %s", tt.prev, tt.conf, w.prev.answer)
+			t.Errorf("%s in %s: answer %s", tt.prev, tt.conf, r.prev.answer)
 		}
 	}
 }
 
-func TestWishFaults(t *testing.T) {
+func TestPodRequestFaults(t *testing.T) {
 	conf := func(prevResult string) string {
 		return `{"cniVersion": "1.0.0", "name": "n", "prevResult": ` + prevResult + `}`
 	}
@@ -120,21 +120,21 @@ func TestWishFaults(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := parseWish(call(tt.stdin, tt.args))
+			_, err := parsePodRequest(call(tt.stdin, tt.args))
 			wantError(t, err, tt.code, tt.want)
 		})
 	}
 }
 
 // A pod that is excluded passes through whatever its interface is called.
-func TestWishExcluded(t *testing.T) {
+func TestPodRequestExcluded(t *testing.T) {
 	stdin := `{"cniVersion": "1.0.0", "name": "n", "namespaces": {"exclude": ["kube-system"]}, "prevResult": {"cniVersion": "1.0.0"}}`
-	w, err := parseWish(call(stdin, "K8S_POD_NAMESPACE=kube-system"))
+	r, err := parsePodRequest(call(stdin, "K8S_POD_NAMESPACE=kube-system"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !w.excluded || string(w.prev.answer) != `{"cniVersion": "1.0.0"}` {
-		t.Errorf("excluded %t, answer %s", w.excluded, w.prev.answer)
+	if !r.excluded || string(r.prev.answer) != `{"cniVersion": "1.0.0"}` {
+		t.Errorf("excluded %t, answer %s", r.excluded, r.prev.answer)
 	}
 }
 
