@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package chain holds the vocabulary and the rules of a chain of XDP programs:
-// verdicts, proceedOn, priorities, names, sides, and the order in which members
+// verdicts, proceedOn, priorities, names, and the order in which members
 // run. It is pure: it touches neither the kernel nor the file system, and all that
 // it imports of this project is how an enumeration gets its text, so that every
 // other package can speak its words.
@@ -17,7 +17,8 @@
 //
 // # Traps
 //
-// A [Program] is what somebody asked for and may leave priority and proceedOn
-// open; a [Member] is settled. The precedence between the two (entry, catalog,
-// the object's own run config, default) is applied by [Program.Settle] alone.
+// A [Member] has a priority and a proceedOn. What somebody asked for may leave them open:
+// the sources of defaults (the configuration's entry, the catalog, the object's own run
+// config) are each a [RunConfig], and whoever makes a member of them goes through those in
+// that order.
 package chain

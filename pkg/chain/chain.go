@@ -4,9 +4,23 @@ package chain
 
 import (
 	"cmp"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strconv"
 	"strings"
+)
+
+var (
+	// ErrInvalid is wrapped by every error about a value that is wrong in type,
+	// range or name.
+	ErrInvalid = errors.New("invalid value")
+
+	// ErrTooManyMembers is wrapped by every error about a chain that has more
+	// members than its dispatcher can call.
+	ErrTooManyMembers = errors.New("too many members")
 )
 
 const (
@@ -101,4 +115,66 @@ func CheckName(name string) error {
 func plain(name string) bool {
 	const inner = "abcdefghijklmnopqrstuvwxyz0123456789-"
 	return strings.Trim(name, inner) == "" && !strings.HasPrefix(name, "-") && !strings.HasSuffix(name, "-")
+}
+
+// Key names a chain on a node until reboot: the cookie of the network namespace
+// (SO_NETNS_COOKIE, never reused) and the index of the interface in it. It prints
+// as "<cookie>-<ifindex>", both decimal, which is also the name of its folder on
+// bpffs and of its record.
+type Key struct {
+	Cookie  uint64
+	Ifindex int
+}
+
+// String returns "<cookie>-<ifindex>".
+func (k Key) String() string { return fmt.Sprintf("%d-%d", k.Cookie, k.Ifindex) }
+
+// MarshalText returns the same as String.
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText takes what String prints and nothing else: no sign, no leading
+// zero, an index of at least 1. Errors satisfy errors.Is(err, [ErrInvalid]).
+func (k *Key) UnmarshalText(text []byte) error {
+	cookie, ifindex, _ := strings.Cut(string(text), "-")
+	c, cerr := strconv.ParseUint(cookie, 10, 64)
+	i, ierr := strconv.ParseInt(ifindex, 10, 32)
+	parsed := Key{Cookie: c, Ifindex: int(i)}
+	if cerr != nil || ierr != nil || i < 1 || parsed.String() != string(text) {
+		return fmt.Errorf("%w: chain key %q; want <netns cookie>-<ifindex>", ErrInvalid, text)
+	}
+	*k = parsed
+	return nil
+}
+
+// gplLicenses is the list of license_is_gpl_compatible in the kernel's
+// include/linux/license.h, which compares byte by byte.
+var gplLicenses = []string{
+	"GPL",
+	"GPL v2",
+	"GPL and additional rights",
+	"Dual BSD/GPL",
+	"Dual MIT/GPL",
+	"Dual MPL/GPL",
+}
+
+// GPLCompatible reports whether the kernel lets a program of this license call
+// helpers that are GPL only.
+func GPLCompatible(license string) bool { return slices.Contains(gplLicenses, license) }
+
+// EntryProgram is the value of an entry of a devmap or cpumap that has a program: it runs
+// on frames that a member redirects to the entry, where they come out. A program can be
+// put into a map once it is loaded, so what a map is to hold says its name.
+type EntryProgram struct {
+	// Target is where the frames go: for a devmap the index of an interface, for a cpumap
+	// the length of the queue to the CPU, in frames.
+	Target uint32
+	// Function is the program, of the same object as the member.
+	Function string
+}
+
+// Value returns what is put into the map once the program is loaded, whose file descriptor
+// fd is: a struct bpf_devmap_val, or a struct bpf_cpumap_val, of the kernel's linux/bpf.h.
+func (s EntryProgram) Value(fd int) []byte {
+	value := binary.NativeEndian.AppendUint32(nil, s.Target)
+	return binary.NativeEndian.AppendUint32(value, uint32(fd))
 }
