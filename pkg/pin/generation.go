@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -134,7 +133,9 @@ func (l *Locked) FinalizePins(generation uint64) error {
 		err = l.promote(generation)
 	}
 	if err == nil {
-		err = l.dropStaged()
+		// What was staged and did not come to run. A death in between leaves some of
+		// it for the next FinalizePins.
+		err = removeEntries(l.path, partPrefix, nextPrefix)
 	}
 	if err != nil {
 		return fmt.Errorf("settle generation %d of chain %s: %w", generation, l.key, err)
@@ -144,15 +145,13 @@ func (l *Locked) FinalizePins(generation uint64) error {
 
 // finishMoveIn moves in what is left of a generation that was being moved in.
 func (l *Locked) finishMoveIn() error {
-	names, err := files.Names(l.path)
+	paths, err := entriesWith(l.path, settlePrefix)
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		if strings.HasPrefix(name, settlePrefix) {
-			if err := l.moveIn(filepath.Join(l.path, name)); err != nil {
-				return err
-			}
+	for _, path := range paths {
+		if err := l.moveIn(path); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -201,23 +200,6 @@ func (l *Locked) moveIn(settle string) error {
 		}
 	}
 	return os.Remove(settle)
-}
-
-// dropStaged removes what was staged and did not come to run. A death in between
-// leaves some of it for the next FinalizePins.
-func (l *Locked) dropStaged() error {
-	names, err := files.Names(l.path)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if strings.HasPrefix(name, partPrefix) || strings.HasPrefix(name, nextPrefix) {
-			if err := os.RemoveAll(filepath.Join(l.path, name)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // OpenCounters opens the chain's counters. Without any the error satisfies

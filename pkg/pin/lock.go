@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -199,17 +200,33 @@ func (f *folder) release() error {
 
 // clear removes all pins in the folder. The folder stays until Unlock, which is
 // the only one to remove it: once it is gone somebody else may have made it anew.
-func (f *folder) clear() error {
-	names, err := files.Names(f.path)
+func (f *folder) clear() error { return removeEntries(f.path, "") }
+
+// removeEntries removes what has one of the prefixes in a folder, and all that is in there.
+func removeEntries(folder string, prefixes ...string) error {
+	paths, err := entriesWith(folder, prefixes...)
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		if err := os.RemoveAll(filepath.Join(f.path, name)); err != nil {
+	for _, path := range paths {
+		if err := os.RemoveAll(path); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// entriesWith returns the paths of what has one of the prefixes in a folder. No folder is
+// an empty one.
+func entriesWith(folder string, prefixes ...string) ([]string, error) {
+	names, err := files.Names(folder)
+	var paths []string
+	for _, name := range names {
+		if slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+			paths = append(paths, filepath.Join(folder, name))
+		}
+	}
+	return paths, err
 }
 
 // busy tries for a moment to share the lock that its holder has for itself. Whoever

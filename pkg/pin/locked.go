@@ -9,11 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/cilium/ebpf/link"
 
-	"github.com/xdp-chain/xdp-chain/internal/files"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -118,16 +116,9 @@ func (t Tree) Busy(key chain.Key) (bool, error) { return busy(t.chain(key)) }
 // being staged or made the chain's: by the holder of the lock, or by one that died. It
 // needs no lock and changes nothing.
 func (t Tree) HasUnfinishedPins(key chain.Key) (bool, error) {
-	names, err := files.Names(t.chain(key))
+	paths, err := entriesWith(t.chain(key), partPrefix, nextPrefix, settlePrefix)
 	if err != nil {
 		return false, fmt.Errorf("look at the pins of chain %s: %w", key, err)
 	}
-	for _, name := range names {
-		for _, prefix := range []string{partPrefix, nextPrefix, settlePrefix} {
-			if strings.HasPrefix(name, prefix) {
-				return true, nil
-			}
-		}
-	}
-	return false, nil
+	return len(paths) > 0, nil
 }
