@@ -4,31 +4,17 @@ package record
 
 import (
 	"bytes"
-	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/enum/enumtest"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 func TestOwnerKindText(t *testing.T) {
-	for kind, name := range map[OwnerKind]string{OwnerAttachment: "attachment", OwnerCLI: "cli", OwnerLibxdp: "libxdp"} {
-		text, err := kind.MarshalText()
-		if err != nil || string(text) != name || kind.String() != name {
-			t.Errorf("%d prints as %q, %q, %v; want %q", kind, text, kind.String(), err, name)
-		}
-		var back OwnerKind
-		if err := back.UnmarshalText(text); err != nil || back != kind {
-			t.Errorf("%q reads as %d, %v; want %d", text, back, err, kind)
-		}
-	}
-	if _, err := OwnerKind(3).MarshalText(); !errors.Is(err, chain.ErrInvalid) {
-		t.Errorf("owner kind 3: %v; want chain.ErrInvalid", err)
-	}
-	if err := new(OwnerKind).UnmarshalText([]byte("CLI")); !errors.Is(err, chain.ErrInvalid) {
-		t.Errorf("CLI: %v; want chain.ErrInvalid", err)
-	}
+	enumtest.PrintAndParse(t, map[OwnerKind]string{OwnerAttachment: "attachment", OwnerCLI: "cli", OwnerLibxdp: "libxdp"})
+	enumtest.Refuse(t, chain.ErrInvalid, []string{"CLI"}, OwnerKind(3))
 }
 
 func TestOwners(t *testing.T) {

@@ -3,83 +3,31 @@
 package chain
 
 import (
-	"encoding"
 	"encoding/json"
 	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xdp-chain/xdp-chain/internal/enum/enumtest"
 )
 
-// text is what every enumeration of the package is.
-type text interface {
-	encoding.TextMarshaler
-	String() string
-}
-
 func TestEnumerationsPrintAndParse(t *testing.T) {
-	for _, tt := range []struct {
-		value text
-		into  func() encoding.TextUnmarshaler
-		want  string
-	}{
-		{Aborted, func() encoding.TextUnmarshaler { return new(Action) }, "aborted"},
-		{Redirect, func() encoding.TextUnmarshaler { return new(Action) }, "redirect"},
-		{DispatcherReturn, func() encoding.TextUnmarshaler { return new(Action) }, "dispatcher_return"},
-		{VerdictDispatcherReturn, func() encoding.TextUnmarshaler { return new(Verdict) }, "dispatcher_return"},
-		{VerdictInvalid, func() encoding.TextUnmarshaler { return new(Verdict) }, "invalid"},
-		{ModeAuto, func() encoding.TextUnmarshaler { return new(Mode) }, "auto"},
-		{ModeOffload, func() encoding.TextUnmarshaler { return new(Mode) }, "offload"},
-		{AttachNetlink, func() encoding.TextUnmarshaler { return new(Attach) }, "netlink"},
-		{DispatcherLinked, func() encoding.TextUnmarshaler { return new(Dispatcher) }, "linked"},
-		{DispatcherLibxdp, func() encoding.TextUnmarshaler { return new(Dispatcher) }, "libxdp"},
-		{Key{Cookie: 18446744073709551615, Ifindex: 2}, func() encoding.TextUnmarshaler { return new(Key) }, "18446744073709551615-2"},
-	} {
-		t.Run(tt.want, func(t *testing.T) {
-			got, err := tt.value.MarshalText()
-			if err != nil || string(got) != tt.want || tt.value.String() != tt.want {
-				t.Fatalf("%#v prints as %q and %q, %v; want %q", tt.value, got, tt.value, err, tt.want)
-			}
-			back := tt.into()
-			if err := back.UnmarshalText(got); err != nil {
-				t.Fatal(err)
-			}
-			if again, _ := back.(text).MarshalText(); string(again) != tt.want {
-				t.Errorf("parsed and printed again: %q, want %q", again, tt.want)
-			}
-		})
-	}
+	enumtest.PrintAndParse(t, map[Action]string{Aborted: "aborted", Redirect: "redirect", DispatcherReturn: "dispatcher_return"})
+	enumtest.PrintAndParse(t, map[Verdict]string{VerdictDispatcherReturn: "dispatcher_return", VerdictInvalid: "invalid"})
+	enumtest.PrintAndParse(t, map[Mode]string{ModeAuto: "auto", ModeOffload: "offload"})
+	enumtest.PrintAndParse(t, map[Attach]string{AttachNetlink: "netlink"})
+	enumtest.PrintAndParse(t, map[Dispatcher]string{DispatcherLinked: "linked", DispatcherLibxdp: "libxdp"})
+	enumtest.PrintAndParse(t, map[Key]string{{Cookie: 18446744073709551615, Ifindex: 2}: "18446744073709551615-2"})
 }
 
 func TestEnumerationsRefuseWhatTheyDoNotHold(t *testing.T) {
-	for _, tt := range []struct {
-		into encoding.TextUnmarshaler
-		text string
-	}{
-		{new(Action), "PASS"},
-		{new(Action), ""},
-		{new(Action), "2"},
-		{new(Verdict), "ok"},
-		{new(Mode), "skb"},
-		{new(Attach), "tc"},
-		{new(Dispatcher), "bpfman"},
-		{new(Key), "1"},
-		{new(Key), "1-0"},
-		{new(Key), "01-2"},
-		{new(Key), "1-2-3"},
-		{new(Key), "-1-2"},
-		{new(Key), "1-4294967298"},
-		{new(Key), "../x"},
-	} {
-		if err := tt.into.UnmarshalText([]byte(tt.text)); !errors.Is(err, ErrInvalid) {
-			t.Errorf("%T takes %q: %v", tt.into, tt.text, err)
-		}
-	}
-	for _, wrong := range []text{Action(5), Verdict(7), Mode(4), Attach(3), Dispatcher(3)} {
-		if got, err := wrong.MarshalText(); !errors.Is(err, ErrInvalid) {
-			t.Errorf("%#v prints as %q, %v", wrong, got, err)
-		}
-	}
+	enumtest.Refuse(t, ErrInvalid, []string{"PASS", "", "2"}, Action(5))
+	enumtest.Refuse(t, ErrInvalid, []string{"ok"}, Verdict(7))
+	enumtest.Refuse(t, ErrInvalid, []string{"skb"}, Mode(4))
+	enumtest.Refuse(t, ErrInvalid, []string{"tc"}, Attach(3))
+	enumtest.Refuse(t, ErrInvalid, []string{"bpfman"}, Dispatcher(3))
+	enumtest.Refuse[Key](t, ErrInvalid, []string{"1", "1-0", "01-2", "1-2-3", "-1-2", "1-4294967298", "../x"})
 }
 
 func TestActionSetJSON(t *testing.T) {
