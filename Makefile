@@ -60,7 +60,7 @@ bench-insns: ## Count instructions a packet, in each way to chain programs (KERN
 	@go run ./integration/vm -kernel $(KERNEL) -icount -file .cache/insns/bench=bin/bench bin/bench insns
 
 .PHONY: generate
-generate: ## Rebuild the committed BPF objects (clang-19), and the reference of xdpctl
+generate: ## Rebuild the committed BPF objects (clang-19), the methods of enumerations, and the reference of xdpctl
 	@hack/need.sh $(COMPILER)
 	go generate ./...
 

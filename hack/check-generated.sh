@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 sums() {
-	find . -path ./.cache -prune -o -type f \( -name '*.o' -o -path './docs/man/*' -o -path './docs/cli/*' \) -exec sha256sum {} + |
+	find . -path ./.cache -prune -o -type f \( -name '*.o' -o -name '*_gen.go' -o -path './docs/man/*' -o -path './docs/cli/*' \) -exec sha256sum {} + |
 		sort -k 2
 }
 

@@ -23,17 +23,6 @@ const (
 
 var sideNames = enum.Names[Side]{What: "side", Invalid: chain.ErrInvalid, List: []string{"pod", "host"}}
 
-// String returns the name used in configurations.
-func (v Side) String() string { return sideNames.String(v) }
-
-// MarshalText returns the name; a value that is none is an error that satisfies
-// errors.Is(err, [chain.ErrInvalid]).
-func (v Side) MarshalText() ([]byte, error) { return sideNames.Marshal(v) }
-
-// UnmarshalText takes a name as String prints it; anything else is an error that
-// lists the names and satisfies errors.Is(err, [chain.ErrInvalid]).
-func (v *Side) UnmarshalText(text []byte) error { return sideNames.Unmarshal(text, v) }
-
 // PeerNapi says whether the other end of a veth pair is made to poll (NAPI) for
 // members that send packets back: veth drops what XDP_TX and XDP_REDIRECT send to an
 // end that does not (veth_xdp_xmit of drivers/net/veth.c). The zero value is
@@ -51,17 +40,6 @@ const (
 
 var peerNapiNames = enum.Names[PeerNapi]{What: "peerNapi", Invalid: chain.ErrInvalid, List: []string{"auto", "off"}}
 
-// String returns the name used in configurations.
-func (v PeerNapi) String() string { return peerNapiNames.String(v) }
-
-// MarshalText returns the name; a value that is none is an error that satisfies
-// errors.Is(err, [chain.ErrInvalid]).
-func (v PeerNapi) MarshalText() ([]byte, error) { return peerNapiNames.Marshal(v) }
-
-// UnmarshalText takes a name as String prints it; anything else is an error that
-// lists the names and satisfies errors.Is(err, [chain.ErrInvalid]).
-func (v *PeerNapi) UnmarshalText(text []byte) error { return peerNapiNames.Unmarshal(text, v) }
-
 // Scope says which pods share a member's map. The zero value is ScopeDefault.
 type Scope uint8
 
@@ -76,17 +54,6 @@ const (
 )
 
 var scopeNames = enum.Names[Scope]{What: "scope", Invalid: chain.ErrInvalid, List: []string{"", "pod", "node"}}
-
-// String returns the name used in configurations.
-func (v Scope) String() string { return scopeNames.String(v) }
-
-// MarshalText returns the name; a value that is none is an error that satisfies
-// errors.Is(err, [chain.ErrInvalid]).
-func (v Scope) MarshalText() ([]byte, error) { return scopeNames.Marshal(v) }
-
-// UnmarshalText takes a name as String prints it; anything else is an error that
-// lists the names and satisfies errors.Is(err, [chain.ErrInvalid]).
-func (v *Scope) UnmarshalText(text []byte) error { return scopeNames.Unmarshal(text, v) }
 
 // Level is a logLevel: debug, info (the zero value), warn or error.
 type Level slog.Level

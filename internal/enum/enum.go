@@ -4,14 +4,18 @@
 // the command line and in messages alike.
 //
 // An enumeration is a type of its own over uint8 whose values count from 0 without gaps.
-// It holds a [Names], and its methods String, MarshalText and UnmarshalText are one line
-// each. A name that is not listed is never read, and a value without a name never written.
+// A variable of its package holds its [Names], of which command enumgen makes the methods
+// String, MarshalText and UnmarshalText: `go generate ./internal/enum` does so in all
+// packages. A name that is not listed is never read, and a value without a name never
+// written.
 //
 // # Traps
 //
 // omitempty leaves out the value 0 whatever its name is, as encoding/json looks at the
 // number and not at the text.
 package enum
+
+//go:generate go run ./enumgen ../..
 
 import (
 	"fmt"

@@ -24,17 +24,6 @@ var findingStateNames = enum.Names[FindingState]{
 	What: "state", Invalid: chain.ErrInvalid, List: []string{"ok", "warning", "failing"},
 }
 
-// String returns the name used in output.
-func (v FindingState) String() string { return findingStateNames.String(v) }
-
-// MarshalText returns the name; a value that is none is an error that satisfies
-// errors.Is(err, [chain.ErrInvalid]).
-func (v FindingState) MarshalText() ([]byte, error) { return findingStateNames.Marshal(v) }
-
-// UnmarshalText takes a name as String prints it; anything else is an error that
-// lists the names and satisfies errors.Is(err, [chain.ErrInvalid]).
-func (v *FindingState) UnmarshalText(text []byte) error { return findingStateNames.Unmarshal(text, v) }
-
 // Finding is what was found about one thing that chains depend on. Its JSON form is
 // stable: fields are added, none is taken away or given another meaning.
 type Finding struct {

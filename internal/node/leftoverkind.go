@@ -37,14 +37,3 @@ var leftoverKindNames = enum.Names[LeftoverKind]{
 	What: "leftover kind", Invalid: chain.ErrInvalid,
 	List: []string{"chain", "pins", "change", "attachment", "maps", "libxdp", "object", "temporary"},
 }
-
-// String returns the name used in output.
-func (v LeftoverKind) String() string { return leftoverKindNames.String(v) }
-
-// MarshalText returns the name; a value that is none is an error that satisfies
-// errors.Is(err, [chain.ErrInvalid]).
-func (v LeftoverKind) MarshalText() ([]byte, error) { return leftoverKindNames.Marshal(v) }
-
-// UnmarshalText takes a name as String prints it; anything else is an error that
-// lists the names and satisfies errors.Is(err, [chain.ErrInvalid]).
-func (v *LeftoverKind) UnmarshalText(text []byte) error { return leftoverKindNames.Unmarshal(text, v) }

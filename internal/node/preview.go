@@ -47,17 +47,6 @@ var sourceNames = enum.Names[Source]{
 	What: "source", Invalid: chain.ErrInvalid, List: []string{"conflist", "annotation"},
 }
 
-// String returns the name used in output.
-func (v Source) String() string { return sourceNames.String(v) }
-
-// MarshalText returns the name; a value that is none is an error that satisfies
-// errors.Is(err, [chain.ErrInvalid]).
-func (v Source) MarshalText() ([]byte, error) { return sourceNames.Marshal(v) }
-
-// UnmarshalText takes a name as String prints it; anything else is an error that
-// lists the names and satisfies errors.Is(err, [chain.ErrInvalid]).
-func (v *Source) UnmarshalText(text []byte) error { return sourceNames.Unmarshal(text, v) }
-
 // Preview returns the chains that Apply would give to an attachment, the pod's side
 // first, or why it would refuse to. It reads the objects' files and touches nothing:
 // neither the kernel, which may yet refuse a program, nor the node's state. The names of the

@@ -35,17 +35,6 @@ var whoseNames = enum.Names[Whose]{
 	What: "whose", Invalid: chain.ErrInvalid, List: []string{"none", "chain", "libxdp", "foreign"},
 }
 
-// String returns the name used in output.
-func (v Whose) String() string { return whoseNames.String(v) }
-
-// MarshalText returns the name; a value that is none is an error that satisfies
-// errors.Is(err, [chain.ErrInvalid]).
-func (v Whose) MarshalText() ([]byte, error) { return whoseNames.Marshal(v) }
-
-// UnmarshalText takes a name as String prints it; anything else is an error that
-// lists the names and satisfies errors.Is(err, [chain.ErrInvalid]).
-func (v *Whose) UnmarshalText(text []byte) error { return whoseNames.Unmarshal(text, v) }
-
 // identify finds out whose a program on an interface is. One that nobody knows may be a
 // chain's that was swapped in since the records were read, and is looked at again.
 func (l *hookLook) identify(i *netdev.Interface, a netdev.Attached) (Hook, error) {

@@ -188,17 +188,6 @@ var ownerKindNames = enum.Names[OwnerKind]{
 	What: "owner kind", Invalid: chain.ErrInvalid, List: []string{"attachment", "cli", "libxdp"},
 }
 
-// String returns the name used in records and output.
-func (k OwnerKind) String() string { return ownerKindNames.String(k) }
-
-// MarshalText returns the name; a value that is none is an error that satisfies
-// errors.Is(err, [chain.ErrInvalid]).
-func (k OwnerKind) MarshalText() ([]byte, error) { return ownerKindNames.Marshal(k) }
-
-// UnmarshalText takes a name as String prints it; anything else is an error that
-// lists the names and satisfies errors.Is(err, [chain.ErrInvalid]).
-func (k *OwnerKind) UnmarshalText(text []byte) error { return ownerKindNames.Unmarshal(text, k) }
-
 // Owner is who wants members in a chain. Compare owners with [Owner.Same].
 type Owner struct {
 	// Kind says which of the other fields mean something: all of them for an

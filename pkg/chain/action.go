@@ -186,17 +186,6 @@ func VerdictOf(value uint32) Verdict {
 	}
 }
 
-// String returns the verdict's name, or "verdict(N)" for a value that is none.
-func (v Verdict) String() string { return verdictNames.String(v) }
-
-// MarshalText returns the verdict's name; a value that is none is an error that
-// satisfies errors.Is(err, [ErrInvalid]).
-func (v Verdict) MarshalText() ([]byte, error) { return verdictNames.Marshal(v) }
-
-// UnmarshalText takes a verdict's name; anything else is an error that satisfies
-// errors.Is(err, [ErrInvalid]).
-func (v *Verdict) UnmarshalText(text []byte) error { return verdictNames.Unmarshal(text, v) }
-
 // The members under which counts stand that no member of the chain decided.
 // Parentheses cannot be in a member's name.
 const (

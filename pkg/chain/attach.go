@@ -27,17 +27,6 @@ const (
 
 var modeNames = enum.Names[Mode]{What: "mode", Invalid: ErrInvalid, List: []string{"auto", "native", "generic", "offload"}}
 
-// String returns the name used in configurations.
-func (v Mode) String() string { return modeNames.String(v) }
-
-// MarshalText returns the name; a value that is none is an error that satisfies
-// errors.Is(err, [ErrInvalid]).
-func (v Mode) MarshalText() ([]byte, error) { return modeNames.Marshal(v) }
-
-// UnmarshalText takes a name as String prints it; anything else is an error that
-// lists the names and satisfies errors.Is(err, [ErrInvalid]).
-func (v *Mode) UnmarshalText(text []byte) error { return modeNames.Unmarshal(text, v) }
-
 // Attach says what holds a chain on its interface. The zero value is AttachAuto.
 type Attach uint8
 
@@ -54,17 +43,6 @@ const (
 
 var attachNames = enum.Names[Attach]{What: "attach", Invalid: ErrInvalid, List: []string{"auto", "link", "netlink"}}
 
-// String returns the name used in configurations.
-func (v Attach) String() string { return attachNames.String(v) }
-
-// MarshalText returns the name; a value that is none is an error that satisfies
-// errors.Is(err, [ErrInvalid]).
-func (v Attach) MarshalText() ([]byte, error) { return attachNames.Marshal(v) }
-
-// UnmarshalText takes a name as String prints it; anything else is an error that
-// lists the names and satisfies errors.Is(err, [ErrInvalid]).
-func (v *Attach) UnmarshalText(text []byte) error { return attachNames.Unmarshal(text, v) }
-
 // Dispatcher names the program in front that calls the members. The zero value is DispatcherAuto.
 type Dispatcher uint8
 
@@ -79,17 +57,6 @@ const (
 )
 
 var dispatcherNames = enum.Names[Dispatcher]{What: "dispatcher", Invalid: ErrInvalid, List: []string{"auto", "linked", "libxdp"}}
-
-// String returns the name used in configurations.
-func (v Dispatcher) String() string { return dispatcherNames.String(v) }
-
-// MarshalText returns the name; a value that is none is an error that satisfies
-// errors.Is(err, [ErrInvalid]).
-func (v Dispatcher) MarshalText() ([]byte, error) { return dispatcherNames.Marshal(v) }
-
-// UnmarshalText takes a name as String prints it; anything else is an error that
-// lists the names and satisfies errors.Is(err, [ErrInvalid]).
-func (v *Dispatcher) UnmarshalText(text []byte) error { return dispatcherNames.Unmarshal(text, v) }
 
 // LibxdpVersion is a version of libxdp's multiprog protocol, that is of the form of
 // its dispatcher's configuration. The zero value, LibxdpVersionAuto, stands for
