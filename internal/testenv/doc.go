@@ -25,8 +25,8 @@
 //
 // The lab emulates its processors, and its tests are to be short (-test.short). A test of
 // what is the same on every kernel is left to the machine there, with [KernelIndependent]; the
-// cases of a table that differ in nothing of the kernel's take turns among the lab's, with
-// [ShardByKernel], so that together these run all of them.
+// cases of a table that differ in nothing of the kernel's are sharded among the lab's kernels,
+// with [ShardByKernel], so that together these run all of them.
 //
 // # Invariants
 //

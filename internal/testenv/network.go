@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"os"
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
@@ -99,4 +101,70 @@ func InNetNS(t testing.TB, path string, f func() error) {
 	case !returned:
 		t.FailNow()
 	}
+}
+
+// Veth makes a veth pair as a CNI plugin would: podName in the network namespace
+// at nsPath, hostName in the one the tests run in, both up, both with the given
+// MTU (0: the kernel's 1500). IPv6 is off on both, since the kernel would send
+// packets on its own account (router solicitations, multicast reports): what goes
+// over the pair is the test's. The pair goes away with the test.
+func Veth(t testing.TB, nsPath, podName, hostName string, mtu int) {
+	t.Helper()
+	ns, err := netns.GetFromPath(nsPath)
+	if err != nil {
+		t.Fatalf("opening network namespace %s: %v", nsPath, err)
+	}
+	defer ns.Close()
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.MTU = hostName, mtu
+	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: podName, PeerNamespace: netlink.NsFd(int(ns))}
+	if err := netlink.LinkAdd(veth); err != nil {
+		t.Fatalf("adding veth %s with peer %s in %s: %v", hostName, podName, nsPath, err)
+	}
+	t.Cleanup(func() {
+		if link, err := netlink.LinkByName(hostName); err == nil {
+			_ = netlink.LinkDel(link) // it may go with its namespace meanwhile
+		}
+	})
+	InNetNS(t, nsPath, func() error { return quietUp(podName) })
+	InNetNS(t, "", func() error { return quietUp(hostName) })
+}
+
+// quietUp brings an interface of the calling thread's namespace up.
+func quietUp(name string) error {
+	// A kernel without IPv6 has no such file and nothing to keep quiet.
+	off := "/proc/sys/net/ipv6/conf/" + name + "/disable_ipv6"
+	if err := os.WriteFile(off, []byte("1"), 0); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("finding %s: %w", name, err)
+	}
+	return netlink.LinkSetUp(link)
+}
+
+// Send sends Ethernet frames, destination address first, out of an interface of
+// the network namespace at nsPath ("": the one the tests run in). The veth peer of
+// that interface receives them, and its XDP program sees them.
+func Send(t testing.TB, nsPath, ifname string, frames ...[]byte) {
+	t.Helper()
+	InNetNS(t, nsPath, func() error {
+		iface, err := net.InterfaceByName(ifname)
+		if err != nil {
+			return err
+		}
+		// Protocol 0: the socket sends and receives nothing.
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("opening a packet socket: %w", err)
+		}
+		defer unix.Close(fd)
+		for i, frame := range frames {
+			if err := unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: iface.Index}); err != nil {
+				return fmt.Errorf("sending frame %d of %d, %d bytes, out of %s: %w", i+1, len(frames), len(frame), ifname, err)
+			}
+		}
+		return nil
+	})
 }

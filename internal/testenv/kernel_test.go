@@ -13,11 +13,11 @@ import (
 
 // Together the kernels run each case once where tests are to be short, and otherwise
 // each of them runs all.
-func TestTakesTurns(t *testing.T) {
+func TestShardByKernel(t *testing.T) {
 	const kernels, cases = 3, 7
 	var ran [cases]int
 	for mine := range kernels {
-		t.Setenv("XDP_CHAIN_TURN", fmt.Sprintf("%d/%d", mine, kernels))
+		t.Setenv("XDP_CHAIN_SHARD", fmt.Sprintf("%d/%d", mine, kernels))
 		for i := range cases {
 			t.Run(fmt.Sprintf("kernel %d/case %d", mine, i), func(t *testing.T) {
 				testenv.ShardByKernel(t, i)
@@ -35,4 +35,11 @@ func TestTakesTurns(t *testing.T) {
 	if diff := cmp.Diff(want, ran); diff != "" {
 		t.Errorf("how often each case ran (-want +got):\n%s", diff)
 	}
+}
+
+// The probe itself: in the lab it must find that functions can be replaced, and it
+// must leave nothing anywhere.
+func TestNeedFreplaceLeavesNothing(t *testing.T) {
+	testenv.NoLeaks(t)
+	testenv.NeedFreplace(t)
 }
