@@ -39,8 +39,8 @@
 // the built xdp-chain and xdpctl, since there is no Go, and CI is true. What the lab is
 // for and may not skip, and what its kernels may lack, is said in package testenv.
 // Tests run with -test.short, and those that repeat something very often do it less
-// often then. Cases that differ in what is the same on all kernels take turns among
-// them: XDP_CHAIN_TURN says which kernel of how many this is, as in 1/3, so that one
+// often then. Cases that differ in what is the same on all kernels are sharded among
+// them: XDP_CHAIN_SHARD says which kernel of how many this is, as in 1/3, so that one
 // that runs alone runs them all. Which suites there are is the list suites in suite.go,
 // which programs the list userlandPackages, and which modules wantedModules.
 //

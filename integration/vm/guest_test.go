@@ -58,7 +58,7 @@ ip -V | cut -d, -f1
 ip link add v0 type veth peer name v1
 xdp-loader status v0 | grep -c '^v0 '
 pwd
-echo $XDP_CHAIN_LAB $XDP_CHAIN_TURN $CI
+echo $XDP_CHAIN_LAB $XDP_CHAIN_SHARD $CI
 test -x /xdp-chain/bin/xdp-chain -a -x .cache/bin/cnitool
 cmp /xdp-chain/integration/vm/guest_test.go $0
 exit 3`

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"os/exec"
@@ -41,7 +42,7 @@ func newLab(ctx context.Context) (*lab, error) {
 type guest struct {
 	kernel
 	options
-	turn                string // which of the kernels this is, of how many: 1/3
+	shard               string // which of the kernels this is, of how many: 1/3
 	kernelDir, userland string
 	suites              []suite
 }
@@ -111,7 +112,7 @@ func (l *lab) prepare(ctx context.Context, o options) ([]guest, error) {
 	for _, share := range shares(suites) {
 		for i, g := range slices.Backward(guests) { // the newest take longest
 			g.suites = share
-			g.turn = fmt.Sprintf("%d/%d", i, len(guests))
+			g.shard = fmt.Sprintf("%d/%d", i, len(guests))
 			all = append(all, g)
 		}
 	}
@@ -150,4 +151,29 @@ func (l *lab) boot(ctx context.Context, g guest, output io.Writer) (script.Resul
 	}
 	m := machine{vmlinuz: vmlinuz, initrd: initrd, dir: dir, cpus: g.cpus, icount: g.icount, limit: g.limit}
 	return m.run(ctx, output)
+}
+
+// userlandSuite is where the guests' programs come from: Debian 12, whose xdp-tools
+// are 1.3.1, the release that most machines have.
+const userlandSuite = "bookworm"
+
+// userlandPackages are the programs that tests run in a guest; those that they need
+// come along. Busybox stands in for the rest.
+var userlandPackages = []string{
+	"bpftool",
+	"busybox-static",
+	"dash", // the shell; busybox's prefers its own applets to what is in PATH
+	"iproute2",
+	"iputils-ping",
+	"util-linux", // nsenter, setpriv
+	"xdp-tools",
+}
+
+// userland returns the folder with a root file system for the guests.
+func (l *lab) userland(ctx context.Context) (string, error) {
+	// Another list is another folder, so that nobody has to clear the cache.
+	list := crc32.ChecksumIEEE([]byte(strings.Join(userlandPackages, " ")))
+	return l.unpacked(ctx, fmt.Sprintf("userland-%s-%08x", userlandSuite, list), userlandSuite, func(ctx context.Context, a *apt) error {
+		return a.download(ctx, true, userlandPackages...)
+	})
 }

@@ -36,7 +36,7 @@ func main() {
 // work does everything between boot and power-off.
 func work() (script.Result, error) {
 	var result script.Result
-	if err := furnish(); err != nil {
+	if err := mountAll(); err != nil {
 		return result, err
 	}
 	text, err := os.ReadFile(script.Path)
@@ -66,4 +66,23 @@ func tell(result script.Result) error {
 		return err
 	}
 	return port.Close() // returns when all of it is sent
+}
+
+// openSerial opens a serial port that passes bytes on as they are. Without that the
+// terminal's line discipline would turn each newline into two bytes.
+func openSerial(path string) (*os.File, error) {
+	port, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	fd := int(port.Fd())
+	mode, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return nil, fmt.Errorf("asking for the mode of %s: %w", path, err)
+	}
+	mode.Oflag &^= unix.OPOST
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, mode); err != nil {
+		return nil, fmt.Errorf("setting the mode of %s: %w", path, err)
+	}
+	return port, nil
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,9 +18,9 @@ const path = "/usr/sbin:/usr/bin:/sbin:/bin:" + applets
 // applets is where busybox's links to itself are put.
 const applets = "/busybox"
 
-// furnish turns what the kernel leaves behind into a machine that programs expect.
+// mountAll turns what the kernel leaves behind into a machine that programs expect.
 // No bpffs is mounted: who needs one mounts it, as on a node.
-func furnish() error {
+func mountAll() error {
 	for _, m := range []struct{ fstype, target, options string }{
 		{"proc", "/proc", ""},
 		{"sysfs", "/sys", ""},
@@ -53,4 +54,27 @@ func furnish() error {
 		return fmt.Errorf("finding lo: %w", err)
 	}
 	return netlink.LinkSetUp(lo)
+}
+
+// load loads kernel modules in the order given.
+func load(paths []string) error {
+	for _, path := range paths {
+		if err := loadOne(path); err != nil {
+			return fmt.Errorf("loading %s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+func loadOne(path string) error {
+	module, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer module.Close()
+	err = unix.FinitModule(int(module.Fd()), "", 0)
+	if errors.Is(err, unix.EEXIST) {
+		return nil // the kernel has it built in
+	}
+	return err
 }
