@@ -7,6 +7,8 @@ import (
 	"math"
 	"testing"
 
+	"github.com/xdp-chain/xdp-chain/integration/bench/report"
+	"github.com/xdp-chain/xdp-chain/integration/bench/workload"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
@@ -25,7 +27,7 @@ func TestSections(t *testing.T) {
 	if err := prepare(root); err != nil {
 		testenv.Skip(t, "the plugins cannot be built: "+err.Error())
 	}
-	if err := installObjects(); err != nil {
+	if err := workload.InstallObjects(); err != nil {
 		t.Fatal(err)
 	}
 	z := sizes{bin: binDir(root), podRounds: 1, packetRounds: 1, packetRepeat: 1000, swaps: 5, tcpRounds: 1, crowd: 3, crowdEnds: 1, burst: 3, burstRounds: 1, annotationRounds: 1, loadsFirst: 1, loads: 5, commandRounds: 1}
@@ -46,7 +48,7 @@ func TestSections(t *testing.T) {
 	}
 }
 
-func checkFigure(t *testing.T, f *figure) {
+func checkFigure(t *testing.T, f *report.Figure) {
 	t.Helper()
 	if math.IsNaN(f.Value) || math.IsInf(f.Value, 0) {
 		t.Errorf("%s is %v", f.Name, f.Value)

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/xdp-chain/xdp-chain/integration/bench/report"
 )
 
 // What the operator's command may take on a node full of chains, in ms.
@@ -33,7 +35,7 @@ var commandLines = []struct {
 
 // measureCommands makes many pods with chains, and sees how long the operator's command
 // takes to show them, from its start to its end.
-func measureCommands(ctx context.Context, z sizes) (_ *section, err error) {
+func measureCommands(ctx context.Context, z sizes) (_ *report.Section, err error) {
 	c := new(crowd)
 	defer func() { err = errors.Join(err, c.remove()) }()
 	for i := range z.crowd {
@@ -44,7 +46,7 @@ func measureCommands(ctx context.Context, z sizes) (_ *section, err error) {
 			return nil, err
 		}
 	}
-	took := make([]samples, len(commandLines))
+	took := make([]report.Samples, len(commandLines))
 	for range z.commandRounds {
 		for _, i := range rand.Perm(len(commandLines)) {
 			one, err := timeCommand(ctx, z, commandLines[i].args)
@@ -54,17 +56,17 @@ func measureCommands(ctx context.Context, z sizes) (_ *section, err error) {
 			took[i] = append(took[i], one)
 		}
 	}
-	s := &section{Name: "commands", Title: fmt.Sprintf("xdpctl with %d chains of 10, medians of %d", z.crowd, z.commandRounds)}
-	var start *figure
+	s := &report.Section{Name: "commands", Title: fmt.Sprintf("xdpctl with %d chains of 10, medians of %d", z.crowd, z.commandRounds)}
+	var start *report.Figure
 	for i, line := range commandLines {
-		f := s.add("xdpctl "+line.args, ms(took[i].median()), "ms")
+		f := s.Add("xdpctl "+line.args, report.Milliseconds(took[i].Median()), "ms")
 		if line.target > 0 {
-			f.atMost(line.target)
+			f.Target(line.target)
 		}
 		if start == nil {
 			start = f
 		} else {
-			f.against(start)
+			f.Against(start)
 		}
 	}
 	return s, c.clear(ctx)

@@ -6,9 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/cilium/ebpf"
+
+	"github.com/xdp-chain/xdp-chain/integration/bench/report"
+	"github.com/xdp-chain/xdp-chain/integration/bench/workload"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 )
 
@@ -17,9 +23,9 @@ const crowdTarget = 1.3
 
 // crowd is many pods with chains of ten, all alive at once.
 type crowd struct {
-	pods       []*pod
+	pods       []*workload.Pod
 	chains     []*plugin
-	adds, dels samples
+	adds, dels report.Samples
 	// rivals do their ADD beside the first pods' and beside the last pods', and tell
 	// what of a difference is the kernel's.
 	rivals contestants
@@ -28,8 +34,8 @@ type crowd struct {
 // measureCrowd makes pods until there are many, and compares the last ones' ADD
 // with the first ones'; then it takes all chains away and sees what memory that
 // frees.
-func measureCrowd(ctx context.Context, z sizes) (_ *section, err error) {
-	built, err := build(ctx, 10, true)
+func measureCrowd(ctx context.Context, z sizes) (_ *report.Section, err error) {
+	built, err := workload.Build(ctx, 10, true)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +56,7 @@ func measureCrowd(ctx context.Context, z sizes) (_ *section, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &section{Name: "crowd", Title: fmt.Sprintf("%d pods alive at once, each with a chain of 10", z.crowd)}
+	s := &report.Section{Name: "crowd", Title: fmt.Sprintf("%d pods alive at once, each with a chain of 10", z.crowd)}
 	c.report(s, z.crowdEnds)
 	full.minus(empty).report(s, z.crowd)
 	return s, reportObjects(s, built)
@@ -88,8 +94,8 @@ func (c *crowd) grow(ctx context.Context, z sizes, built *dispatcher.Built) erro
 	return nil
 }
 
-func (c *crowd) newPod(name string) (*pod, error) {
-	p, err := newPod(name)
+func (c *crowd) newPod(name string) (*workload.Pod, error) {
+	p, err := workload.NewPod(name)
 	if err == nil {
 		c.pods = append(c.pods, p)
 	}
@@ -102,7 +108,7 @@ func (c *crowd) join(path string, i int) error {
 	if err != nil {
 		return err
 	}
-	chain, err := newPlugin(path, p, fields{"programs": programs(10)})
+	chain, err := newPlugin(path, p, fields{"programs": workload.Programs(10)})
 	if err != nil {
 		return err
 	}
@@ -132,28 +138,104 @@ func (c *crowd) clear(ctx context.Context) error {
 }
 
 // remove ends the pods.
-func (c *crowd) remove() error {
-	var errs []error
-	for _, p := range c.pods {
-		errs = append(errs, p.remove())
-	}
-	return errors.Join(errs...)
-}
+func (c *crowd) remove() error { return workload.RemoveAll(c.pods) }
 
 // report compares the first pods with the last.
-func (c *crowd) report(s *section, ends int) {
-	compare := func(what string, all samples) *figure {
-		first := s.add(fmt.Sprintf("%s, first %d pods", what, ends), ms(all[:ends].median()), "ms")
-		last := s.add(fmt.Sprintf("%s, last %d pods", what, ends), ms(all[len(all)-ends:].median()), "ms")
-		last.against(first)
+func (c *crowd) report(s *report.Section, ends int) {
+	compare := func(what string, all report.Samples) *report.Figure {
+		first := s.Add(fmt.Sprintf("%s, first %d pods", what, ends), report.Milliseconds(all[:ends].Median()), "ms")
+		last := s.Add(fmt.Sprintf("%s, last %d pods", what, ends), report.Milliseconds(all[len(all)-ends:].Median()), "ms")
+		last.Against(first)
 		return last
 	}
 	for _, r := range c.rivals {
 		compare("ADD "+r.name, r.adds)
 	}
 	last := compare("ADD chain of 10", c.adds)
-	s.add("ADD, last pods / first pods", last.Times, "x").atMost(crowdTarget)
-	s.add("ADD, the first pod", ms(c.adds[0]), "ms")
-	s.add("ADD, the last pod", ms(c.adds[len(c.adds)-1]), "ms")
+	s.Add("ADD, last pods / first pods", last.Times, "x").Target(crowdTarget)
+	s.Add("ADD, the first pod", report.Milliseconds(c.adds[0]), "ms")
+	s.Add("ADD, the last pod", report.Milliseconds(c.adds[len(c.adds)-1]), "ms")
 	compare("DEL chain of 10", c.dels)
+}
+
+// memory is what the kernel uses for itself, on the whole machine, in KiB: some
+// lines of /proc/meminfo (proc_meminfo(5)).
+type memory struct {
+	slab    float64 // objects of many kinds
+	perCPU  float64 // where per-CPU maps are
+	vmalloc float64 // programs, larger maps
+	shmem   float64 // records and stored objects, /run being a tmpfs
+}
+
+func readMemory() (memory, error) {
+	content, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return memory{}, err
+	}
+	var m memory
+	places := map[string]*float64{"Slab": &m.slab, "Percpu": &m.perCPU, "VmallocUsed": &m.vmalloc, "Shmem": &m.shmem}
+	for line := range strings.Lines(string(content)) {
+		name, value, _ := strings.Cut(line, ":")
+		if place := places[name]; place != nil {
+			if _, err := fmt.Sscanf(value, "%f kB", place); err != nil {
+				return memory{}, fmt.Errorf("/proc/meminfo: reading line %q: %w", line, err)
+			}
+		}
+	}
+	return m, nil
+}
+
+func (m memory) minus(o memory) memory {
+	return memory{m.slab - o.slab, m.perCPU - o.perCPU, m.vmalloc - o.vmalloc, m.shmem - o.shmem}
+}
+
+// report adds what one of so many pods has to do with it.
+func (m memory) report(s *report.Section, pods int) {
+	for _, part := range []struct {
+		name string
+		kib  float64
+	}{{"slab", m.slab}, {"per-CPU memory", m.perCPU}, {"vmalloc", m.vmalloc}, {"tmpfs", m.shmem}} {
+		s.Add("freed by a DEL: "+part.name, part.kib/float64(pods), "KiB")
+	}
+}
+
+// reportObjects adds what the kernel says about the programs and maps of a chain:
+// "memlock" of their fdinfo, and the machine code.
+func reportObjects(s *report.Section, built *dispatcher.Built) error {
+	info, err := built.Program.Info()
+	if err != nil {
+		return err
+	}
+	program, _ := info.Memlock()
+	code, err := info.JitedSize()
+	if err != nil {
+		return err
+	}
+	maps, err := memlock(built.Counters)
+	if err != nil {
+		return err
+	}
+	for _, own := range built.Maps {
+		for _, m := range own {
+			one, err := memlock(m)
+			if err != nil {
+				return err
+			}
+			maps += one
+		}
+	}
+	s.Add("memlock of the program", float64(program)/1024, "KiB")
+	s.Add("its machine code", float64(code)/1024, "KiB")
+	s.Add("memlock of the maps and counters", float64(maps)/1024, "KiB")
+	return nil
+}
+
+// memlock is the memory that the kernel charges for a map, in bytes.
+func memlock(m *ebpf.Map) (uint64, error) {
+	info, err := m.Info()
+	if err != nil {
+		return 0, err
+	}
+	bytes, _ := info.Memlock()
+	return bytes, nil
 }

@@ -6,6 +6,9 @@
 //
 // # Mechanism
 //
+// Sub-packages have what the sections share: report, what is printed; workload, the pods
+// and chains that are measured; and insns, see below.
+//
 // The program builds the plugins into .cache, enters the namespaces of package
 // sandbox, and works through its sections. Variants that are compared take turns,
 // in a new random order each round, so that whatever else the machine does hits

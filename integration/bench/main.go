@@ -8,11 +8,17 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/integration/bench/insns"
+	"github.com/xdp-chain/xdp-chain/integration/bench/report"
+	"github.com/xdp-chain/xdp-chain/integration/bench/workload"
 	"github.com/xdp-chain/xdp-chain/internal/sandbox"
 )
 
@@ -43,7 +49,7 @@ var full = sizes{podRounds: 60, packetRounds: 40, packetRepeat: 500_000, swaps: 
 // measurements are the sections of a report.
 var measurements = []struct {
 	name    string
-	measure func(context.Context, sizes) (*section, error)
+	measure func(context.Context, sizes) (*report.Section, error)
 }{
 	{"packets", measurePackets},
 	{"pods", measurePods},
@@ -71,8 +77,8 @@ func main() {
 
 // printable is what a run ends with.
 type printable interface {
-	writeTable(io.Writer) error
-	writeJSON(io.Writer) error
+	WriteTable(io.Writer) error
+	WriteJSON(io.Writer) error
 }
 
 func bench(format string, only []string) error {
@@ -90,9 +96,9 @@ func bench(format string, only []string) error {
 		return err
 	}
 	if format == "json" {
-		return r.writeJSON(os.Stdout)
+		return r.WriteJSON(os.Stdout)
 	}
-	return r.writeTable(os.Stdout)
+	return r.WriteTable(os.Stdout)
 }
 
 // measureInstructions needs nothing but this binary: it runs in the lab, where
@@ -101,7 +107,7 @@ func measureInstructions(ctx context.Context, _ []string) (printable, error) {
 	if err := sandbox.Enter(); err != nil {
 		return nil, err
 	}
-	return measureInsns(ctx)
+	return insns.Measure(ctx)
 }
 
 // measureSections makes the sections that are asked for, or all.
@@ -118,12 +124,12 @@ func measureSections(ctx context.Context, only []string) (printable, error) {
 	if err := sandbox.Enter(); err != nil {
 		return nil, err
 	}
-	if err := installObjects(); err != nil {
+	if err := workload.InstallObjects(); err != nil {
 		return nil, err
 	}
 	z := full
 	z.bin = binDir(root)
-	r := &report{Machine: thisMachine()}
+	r := &report.Report{Machine: report.ThisMachine()}
 	for _, m := range measurements {
 		if len(only) > 0 && !slices.Contains(only, m.name) {
 			continue
@@ -137,3 +143,34 @@ func measureSections(ctx context.Context, only []string) (printable, error) {
 	}
 	return r, nil
 }
+
+// checkout returns the root of the checkout that the program is run in.
+func checkout() (string, error) {
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("go env GOMOD: %w", err)
+	}
+	return filepath.Dir(strings.TrimSpace(string(out))), nil
+}
+
+// prepare builds the plugins into the checkout's .cache/bin: other people's in the
+// versions of go.mod, ours, the operator's command and the one that does nothing with the
+// flags of `make build`. It may need the network, which the sandbox has not got.
+func prepare(root string) error {
+	bin := binDir(root)
+	for _, args := range [][]string{
+		{"hack/cni-plugins.sh"},
+		{"go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", bin + "/", "./plugins/meta/xdp-chain", "./cmd/xdpctl", "./integration/bench/nothing"},
+	} {
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Dir = root
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("%s: %w", strings.Join(args, " "), err)
+		}
+	}
+	return nil
+}
+
+func binDir(root string) string { return filepath.Join(root, ".cache", "bin") }

@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
 
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/integration/bench/report"
+	"github.com/xdp-chain/xdp-chain/integration/bench/workload"
 )
 
 const (
@@ -28,13 +28,13 @@ const (
 type way struct {
 	name    string
 	program *ebpf.Program
-	samples samples
+	samples report.Samples
 }
 
 // measurePackets compares what a packet costs in a chain, with and without
 // counters, and in one C function that does the same.
-func measurePackets(ctx context.Context, z sizes) (*section, error) {
-	s := &section{Name: "packets", Title: fmt.Sprintf("A packet, least of %d runs of %d", z.packetRounds, z.packetRepeat)}
+func measurePackets(ctx context.Context, z sizes) (*report.Section, error) {
+	s := &report.Section{Name: "packets", Title: fmt.Sprintf("A packet, least of %d runs of %d", z.packetRounds, z.packetRepeat)}
 	if err := measureTestRun(s, z); err != nil {
 		return nil, fmt.Errorf("the test run by itself: %w", err)
 	}
@@ -51,10 +51,8 @@ func measurePackets(ctx context.Context, z sizes) (*section, error) {
 
 // measureTestRun adds what every figure of the section has in it: a program that
 // does nothing, and the kernel's loop around it.
-func measureTestRun(s *section, z sizes) error {
-	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Type: ebpf.XDP, Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, int32(chain.Pass)), asm.Return()},
-	})
+func measureTestRun(s *report.Section, z sizes) error {
+	p, err := workload.LoadMoves(1)
 	if err != nil {
 		return err
 	}
@@ -65,23 +63,23 @@ func measureTestRun(s *section, z sizes) error {
 			return err
 		}
 	}
-	s.add(w.name, w.perPacket(z.packetRepeat), "ns")
+	s.Add(w.name, w.perPacket(z.packetRepeat), "ns")
 	return nil
 }
 
 // measureChain compares the three ways for n members.
-func measureChain(ctx context.Context, s *section, z sizes, n int) error {
-	function, err := load(together(n))
+func measureChain(ctx context.Context, s *report.Section, z sizes, n int) error {
+	function, err := workload.Load(workload.TogetherFunction(n))
 	if err != nil {
 		return err
 	}
 	defer function.Close()
-	plain, err := build(ctx, n, false)
+	plain, err := workload.Build(ctx, n, false)
 	if err != nil {
 		return err
 	}
 	defer plain.Close()
-	counted, err := build(ctx, n, true)
+	counted, err := workload.Build(ctx, n, true)
 	if err != nil {
 		return err
 	}
@@ -99,16 +97,16 @@ func measureChain(ctx context.Context, s *section, z sizes, n int) error {
 			}
 		}
 	}
-	var figures []*figure
+	var figures []*report.Figure
 	for _, w := range ways {
-		figures = append(figures, s.add(w.name, w.perPacket(z.packetRepeat), "ns"))
+		figures = append(figures, s.Add(w.name, w.perPacket(z.packetRepeat), "ns"))
 	}
-	figures[1].against(figures[0])
-	figures[2].against(figures[0])
-	added := s.add(fmt.Sprintf("what counters add to %d", n), figures[2].Value-figures[1].Value, "ns")
-	added.atMost(packetTargetCounters)
+	figures[1].Against(figures[0])
+	figures[2].Against(figures[0])
+	added := s.Add(fmt.Sprintf("what counters add to %d", n), figures[2].Value-figures[1].Value, "ns")
+	added.Target(packetTargetCounters)
 	if n == 10 {
-		s.add("chain of 10, counters off / in one C function", figures[1].Times, "x").atMost(packetTargetTimes)
+		s.Add("chain of 10, counters off / in one C function", figures[1].Times, "x").Target(packetTargetTimes)
 	}
 	return nil
 }
@@ -134,7 +132,7 @@ func (w *way) sample(repeat int) error {
 }
 
 // perPacket returns the least time a packet took, in ns.
-func (w *way) perPacket(repeat int) float64 { return float64(w.samples.least()) / float64(repeat) }
+func (w *way) perPacket(repeat int) float64 { return float64(w.samples.Least()) / float64(repeat) }
 
 // threadTime is how long the calling thread has run.
 func threadTime() (time.Duration, error) {

@@ -4,12 +4,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"time"
 
+	"github.com/xdp-chain/xdp-chain/integration/bench/report"
+	"github.com/xdp-chain/xdp-chain/integration/bench/workload"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 )
 
@@ -22,23 +22,6 @@ const (
 	startTarget = 1.5
 )
 
-// settle is how long to wait for what the kernel frees later.
-const settle = 10 * time.Millisecond
-
-// attacher makes a pod's interface ready and takes that back, and says how long
-// each took.
-type attacher interface {
-	add() (time.Duration, error)
-	del() (time.Duration, error)
-}
-
-// contestant is an attacher that is compared with others.
-type contestant struct {
-	name       string
-	it         attacher
-	adds, dels samples
-}
-
 // The contestants that others are measured against.
 const (
 	nameNothing = "a plugin that does nothing"
@@ -49,8 +32,8 @@ const (
 
 // measurePods compares ADD and DEL of chains with those of other plugins and with
 // what the kernel alone takes.
-func measurePods(ctx context.Context, z sizes) (*section, error) {
-	built, err := build(ctx, 10, true)
+func measurePods(ctx context.Context, z sizes) (*report.Section, error) {
+	built, err := workload.Build(ctx, 10, true)
 	if err != nil {
 		return nil, err
 	}
@@ -59,33 +42,21 @@ func measurePods(ctx context.Context, z sizes) (*section, error) {
 	if err != nil {
 		return nil, err
 	}
-	for range z.podRounds {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		for _, i := range rand.Perm(len(contestants)) {
-			if err := contestants[i].compete(); err != nil {
-				return nil, fmt.Errorf("%s: %w", contestants[i].name, err)
-			}
-		}
+	if err := contestants.compete(ctx, z.podRounds); err != nil {
+		return nil, err
 	}
-	s := &section{Name: "pods", Title: fmt.Sprintf("A pod, medians of %d", z.podRounds)}
-	contestants.report(s, "ADD", func(c *contestant) samples { return c.adds }).atMost(addTarget)
-	contestants.report(s, "DEL", func(c *contestant) samples { return c.dels })
+	s := &report.Section{Name: "pods", Title: fmt.Sprintf("A pod, medians of %d", z.podRounds)}
+	contestants.report(s, "ADD", func(c *contestant) report.Samples { return c.adds }).Target(addTarget)
+	contestants.report(s, "DEL", func(c *contestant) report.Samples { return c.dels })
 	if err := measureStart(s, z, contestants); err != nil {
 		return nil, err
 	}
-	for _, p := range pods {
-		err = errors.Join(err, p.remove())
-	}
-	return s, err
+	return s, workload.RemoveAll(pods)
 }
-
-type contestants []*contestant
 
 // newContestants makes everybody a pod of their own, which they keep: a namespace
 // that ends would disturb whoever comes next.
-func newContestants(bin string, built *dispatcher.Built) (list contestants, pods []*pod, _ error) {
+func newContestants(bin string, built *dispatcher.Built) (list contestants, pods []*workload.Pod, _ error) {
 	conf := map[string]fields{
 		nameNothing: {},
 		nameTuning:  {"sysctl": fields{"net.ipv4.conf.IFNAME.arp_filter": "1"}},
@@ -95,10 +66,10 @@ func newContestants(bin string, built *dispatcher.Built) (list contestants, pods
 	for _, n := range []int{0, 1, 5, 10} {
 		name := fmt.Sprintf("chain of %d", n)
 		names = append(names, name)
-		conf[name], binary[name] = fields{"programs": programs(n)}, "xdp-chain"
+		conf[name], binary[name] = fields{"programs": workload.Programs(n)}, "xdp-chain"
 	}
 	for i, name := range names {
-		p, err := newPod(fmt.Sprintf("pod%d", i))
+		p, err := workload.NewPod(fmt.Sprintf("pod%d", i))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -114,40 +85,24 @@ func newContestants(bin string, built *dispatcher.Built) (list contestants, pods
 	return list, pods, nil
 }
 
-// compete does one ADD and one DEL.
-func (c *contestant) compete() error {
-	added, err := c.it.add()
-	if err != nil {
-		return err
-	}
-	time.Sleep(settle)
-	deleted, err := c.it.del()
-	if err != nil {
-		return err
-	}
-	time.Sleep(settle)
-	c.adds, c.dels = append(c.adds, added), append(c.dels, deleted)
-	return nil
-}
-
 // report adds everybody's median of one verb, and returns what ours of ten takes
 // beyond what it cannot help.
-func (list contestants) report(s *section, verb string, of func(*contestant) samples) *figure {
-	medians := make(map[string]*figure, len(list))
+func (list contestants) report(s *report.Section, verb string, of func(*contestant) report.Samples) *report.Figure {
+	medians := make(map[string]*report.Figure, len(list))
 	for _, c := range list {
-		f := s.add(verb+" "+c.name, ms(of(c).median()), "ms")
+		f := s.Add(verb+" "+c.name, report.Milliseconds(of(c).Median()), "ms")
 		medians[c.name] = f
 		if c.name != nameNothing {
-			f.against(medians[nameNothing])
+			f.Against(medians[nameNothing])
 		}
 	}
 	beyond := medians[nameTen].Value - medians[nameNothing].Value - medians[nameBare].Value
-	return s.add(verb+" of 10 beyond nothing and the bare attach", beyond, "ms")
+	return s.Add(verb+" of 10 beyond nothing and the bare attach", beyond, "ms")
 }
 
 // measureStart compares how long binaries take to start: VERSION does no work.
-func measureStart(s *section, z sizes, list contestants) error {
-	starts := make(map[string]samples)
+func measureStart(s *report.Section, z sizes, list contestants) error {
+	starts := make(map[string]report.Samples)
 	names := []string{nameNothing, nameTen}
 	for range z.podRounds {
 		for _, i := range rand.Perm(len(names)) {
@@ -163,9 +118,9 @@ func measureStart(s *section, z sizes, list contestants) error {
 			}
 		}
 	}
-	base := s.add("start of "+nameNothing, ms(starts[nameNothing].median()), "ms")
-	ours := s.add("start of xdp-chain", ms(starts[nameTen].median()), "ms")
-	ours.against(base)
-	s.add("start of xdp-chain beyond nothing", ours.Value-base.Value, "ms").atMost(startTarget)
+	base := s.Add("start of "+nameNothing, report.Milliseconds(starts[nameNothing].Median()), "ms")
+	ours := s.Add("start of xdp-chain", report.Milliseconds(starts[nameTen].Median()), "ms")
+	ours.Against(base)
+	s.Add("start of xdp-chain beyond nothing", ours.Value-base.Value, "ms").Target(startTarget)
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
+	"github.com/xdp-chain/xdp-chain/integration/bench/report"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
@@ -124,7 +125,7 @@ func (s stock) minus(o stock) stock {
 const residentTarget = 1024
 
 // report adds what has grown.
-func (s stock) report(to *section, by string) {
+func (s stock) report(to *report.Section, by string) {
 	for _, part := range []struct {
 		name string
 		n    int
@@ -137,8 +138,8 @@ func (s stock) report(to *section, by string) {
 		{"records", s.records, "files"},
 		{"open files", s.open, "files"},
 	} {
-		to.add("growth of "+part.name+by, float64(part.n), part.unit).atMost(0)
+		to.Add("growth of "+part.name+by, float64(part.n), part.unit).Target(0)
 	}
-	to.add("growth of the records' size"+by, float64(s.recorded)/1024, "KiB")
-	to.add("growth of resident memory"+by, float64(s.resident), "KiB").atMost(residentTarget)
+	to.Add("growth of the records' size"+by, float64(s.recorded)/1024, "KiB")
+	to.Add("growth of resident memory"+by, float64(s.resident), "KiB").Target(residentTarget)
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/integration/bench/report"
+	"github.com/xdp-chain/xdp-chain/integration/bench/workload"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -15,25 +17,30 @@ import (
 
 // measureSwaps changes a chain again and again under a flood of packets, all of
 // which its last member drops, and looks for packets that the chain did not see.
-func measureSwaps(ctx context.Context, z sizes) (*section, error) {
-	s := &section{Name: "swaps", Title: fmt.Sprintf("%d swaps under load, for each way to attach", z.swaps)}
-	for _, attach := range []chain.Attach{chain.AttachLink, chain.AttachNetlink} {
-		if err := measureSwapsBy(ctx, s, z, attach); err != nil {
-			return nil, fmt.Errorf("by %s: %w", attach, err)
-		}
-	}
-	return s, nil
+func measureSwaps(ctx context.Context, z sizes) (*report.Section, error) {
+	s := &report.Section{Name: "swaps", Title: fmt.Sprintf("%d swaps under load, for each way to attach", z.swaps)}
+	return s, byEachAttach(ctx, s, z, measureSwapsBy)
 }
 
-func measureSwapsBy(ctx context.Context, s *section, z sizes, attach chain.Attach) (err error) {
-	p, err := newPod("flooded-" + attach.String())
+// byEachAttach measures a chain that a link holds, and then one that the interface does.
+func byEachAttach(ctx context.Context, s *report.Section, z sizes, measure func(context.Context, *report.Section, sizes, chain.Attach) error) error {
+	for _, attach := range []chain.Attach{chain.AttachLink, chain.AttachNetlink} {
+		if err := measure(ctx, s, z, attach); err != nil {
+			return fmt.Errorf("by %s: %w", attach, err)
+		}
+	}
+	return nil
+}
+
+func measureSwapsBy(ctx context.Context, s *report.Section, z sizes, attach chain.Attach) (err error) {
+	p, err := workload.NewPod("flooded-" + attach.String())
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.remove()) }()
+	defer func() { err = errors.Join(err, p.Remove()) }()
 	n := node.Default()
 	a := node.Attachment{
-		Network: network, ContainerID: p.name, Ifname: podInterface, NetNS: p.path,
+		Network: network, ContainerID: p.Name, Ifname: workload.PodInterface, NetNS: p.Path,
 		Mode: chain.ModeNative, Attach: attach, Counters: true, Programs: dropping(0),
 	}
 	if err := n.Apply(ctx, a); err != nil {
@@ -42,40 +49,111 @@ func measureSwapsBy(ctx context.Context, s *section, z sizes, attach chain.Attac
 	defer func() {
 		err = errors.Join(err, n.Remove(context.WithoutCancel(ctx), a.Network, a.ContainerID, a.Ifname))
 	}()
-	tap, err := newTap(p)
-	if err != nil {
-		return err
-	}
-	defer tap.close()
-	f, err := startFlood(p.name)
-	if err != nil {
-		return err
-	}
-	var took samples
-	for i := range z.swaps {
-		a.Programs = dropping(1 - i%2)
-		start := time.Now()
-		if err := n.Apply(ctx, a); err != nil {
-			return errors.Join(err, f.stop())
+	var took report.Samples
+	b, err := underFlood(n, p, func() error {
+		for i := range z.swaps {
+			a.Programs = dropping(1 - i%2)
+			start := time.Now()
+			if err := n.Apply(ctx, a); err != nil {
+				return err
+			}
+			took = append(took, time.Since(start))
 		}
-		took = append(took, time.Since(start))
-	}
-	if err := f.stop(); err != nil {
-		return err
-	}
-	b, err := takeBalance(n, p, f, tap)
+		return nil
+	})
 	if err != nil {
 		return err
 	}
 	b.report(s, " by "+attach.String())
-	s.add(fmt.Sprintf("a swap by %s, in process", attach), ms(took.median()), "ms")
+	s.Add(fmt.Sprintf("a swap by %s, in process", attach), report.Milliseconds(took.Median()), "ms")
 	return nil
 }
 
 // dropping is a chain that ends with a member that drops everything and stays in
 // the chain, behind so many that come and go.
 func dropping(before int) []config.Program {
-	list := programs(before)
+	list := workload.Programs(before)
 	last := chain.DefaultPriority + 1
 	return append(list, config.Program{Name: "drop", Priority: &last})
+}
+
+// measureLoads loads a member by hand and unloads it, again and again, in front of one that
+// drops a flood of packets, and looks for packets that the chain did not see and for what
+// grows.
+func measureLoads(ctx context.Context, z sizes) (*report.Section, error) {
+	s := &report.Section{Name: "loads", Title: fmt.Sprintf("%d loads and unloads by hand under load, for each way to attach", z.loads)}
+	return s, byEachAttach(ctx, s, z, measureLoadsBy)
+}
+
+func measureLoadsBy(ctx context.Context, s *report.Section, z sizes, attach chain.Attach) (err error) {
+	p, err := workload.NewPod("loads-" + attach.String())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Remove()) }()
+	h := hand{node.Default(), node.Load{
+		Place: node.Place{NetNS: p.Path, Interface: workload.PodInterface}, Mode: chain.ModeNative, Attach: attach,
+	}}
+	if _, err := h.load(ctx, dropping(0)[0]); err != nil {
+		return err
+	}
+	defer func() {
+		_, unloadErr := h.UnloadAll(context.WithoutCancel(ctx), h.wish.Place, false)
+		err = errors.Join(err, unloadErr)
+	}()
+	var grown stock
+	var loads, unloads report.Samples
+	b, err := underFlood(h.Node, p, func() (err error) {
+		grown, loads, unloads, err = h.churn(ctx, z)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	by := " by " + attach.String()
+	b.report(s, by)
+	grown.report(s, by)
+	s.Add("a load"+by+", in process", report.Milliseconds(loads.Median()), "ms")
+	s.Add("an unload"+by+", in process", report.Milliseconds(unloads.Median()), "ms")
+	return nil
+}
+
+// hand is an operator who works on one interface.
+type hand struct {
+	*node.Node
+	wish node.Load
+}
+
+func (h hand) load(ctx context.Context, p config.Program) (node.ChainMember, error) {
+	l := h.wish
+	if l.Program = p; p.Object == "" {
+		l.Entry = p.Name
+	}
+	return h.Load(ctx, l)
+}
+
+// churn loads and unloads, and tells what has grown since the first ones of that, which
+// fill caches.
+func (h hand) churn(ctx context.Context, z sizes) (grown stock, loads, unloads report.Samples, err error) {
+	var before stock
+	for i := range z.loadsFirst + z.loads {
+		if i == z.loadsFirst {
+			if before, err = takeStock(); err != nil {
+				return stock{}, nil, nil, err
+			}
+		}
+		start := time.Now()
+		m, err := h.load(ctx, workload.Programs(1)[0])
+		if err != nil {
+			return stock{}, nil, nil, err
+		}
+		loads = append(loads, time.Since(start))
+		start = time.Now()
+		if err := h.Unload(ctx, false, m.ID); err != nil {
+			return stock{}, nil, nil, err
+		}
+		unloads = append(unloads, time.Since(start))
+	}
+	after, err := takeStock()
+	return after.minus(before), loads, unloads, err
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/xdp-chain/xdp-chain/integration/bench/report"
+	"github.com/xdp-chain/xdp-chain/integration/bench/workload"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -36,12 +38,12 @@ type stream struct {
 // measureTCP compares what one TCP connection from the host to a pod carries
 // without a chain and with one in either mode: native XDP on a veth turns off the
 // software GSO of its peer (veth_xdp_set, drivers/net/veth.c).
-func measureTCP(ctx context.Context, z sizes) (_ *section, err error) {
-	p, err := newPod("tcp")
+func measureTCP(ctx context.Context, z sizes) (_ *report.Section, err error) {
+	p, err := workload.NewPod("tcp")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, p.remove()) }()
+	defer func() { err = errors.Join(err, p.Remove()) }()
 	server, err := serve(p)
 	if err != nil {
 		return nil, err
@@ -59,27 +61,27 @@ func measureTCP(ctx context.Context, z sizes) (_ *section, err error) {
 			}
 		}
 	}
-	s := &section{Name: "tcp", Title: fmt.Sprintf("One TCP connection into a pod, best of %d runs", z.tcpRounds)}
-	var base *figure
+	s := &report.Section{Name: "tcp", Title: fmt.Sprintf("One TCP connection into a pod, best of %d runs", z.tcpRounds)}
+	var base *report.Figure
 	for _, st := range streams {
-		f := s.add(st.name, best(st.rates), "Gbit/s")
+		f := s.Add(st.name, best(st.rates), "Gbit/s")
 		if base == nil {
 			base = f
 			continue
 		}
-		f.against(base)
+		f.Against(base)
 	}
 	return s, nil
 }
 
 // serve gives both ends addresses and listens in the pod.
-func serve(p *pod) (net.Listener, error) {
-	if err := address(p.name, hostAddress); err != nil {
+func serve(p *workload.Pod) (net.Listener, error) {
+	if err := address(p.Name, hostAddress); err != nil {
 		return nil, err
 	}
 	var server net.Listener
-	err := p.do(func() error {
-		if err := address(podInterface, podAddress); err != nil {
+	err := p.Do(func() error {
+		if err := address(workload.PodInterface, podAddress); err != nil {
 			return err
 		}
 		var err error
@@ -102,12 +104,12 @@ func address(name, ip string) error {
 }
 
 // sample sends for a while, with the chain in place that the stream is about.
-func (st *stream) sample(ctx context.Context, p *pod, server net.Listener) (err error) {
+func (st *stream) sample(ctx context.Context, p *workload.Pod, server net.Listener) (err error) {
 	if !st.bare {
 		n := node.Default()
 		a := node.Attachment{
-			Network: network, ContainerID: p.name, Ifname: podInterface, NetNS: p.path,
-			Mode: st.mode, Counters: true, Programs: programs(1),
+			Network: network, ContainerID: p.Name, Ifname: workload.PodInterface, NetNS: p.Path,
+			Mode: st.mode, Counters: true, Programs: workload.Programs(1),
 		}
 		if err := n.Apply(ctx, a); err != nil {
 			return err

@@ -1,12 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package insns
 
 import (
 	"context"
 	"slices"
 	"testing"
+
+	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+// A clock of another kind is not taken for one that counts instructions.
+func TestClockOfAProcessor(t *testing.T) {
+	if testenv.InLab() {
+		t.Skip("the lab's emulated processor may take any time")
+	}
+	if err := checkClock(); err == nil {
+		t.Error("1000 moves of a real processor take 1000 ns each time")
+	}
+}
 
 // A member that saw no packet is noticed, and one that is missing too.
 func TestCheckWork(t *testing.T) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package insns
 
 import (
 	"encoding/json"
@@ -9,29 +9,30 @@ import (
 	"strings"
 )
 
-// grid is the table of instructions a packet: a row for each way to do the work, a
+// Grid is the table of instructions a packet: a row for each way to do the work, a
 // column for each number of members.
-type grid struct {
-	Kernel  string    `json:"kernel"`
-	Members []int     `json:"members"`
-	TestRun int       `json:"testRun"` // of a program that only returns; part of all the others
-	Rows    []gridRow `json:"rows"`
+type Grid struct {
+	Kernel  string `json:"kernel"`
+	Members []int  `json:"members"`
+	TestRun int    `json:"testRun"` // of a program that only returns; part of all the others
+	Rows    []Row  `json:"rows"`
 }
 
-// gridRow is one way. Instructions are by number of members, and may lack some.
-type gridRow struct {
+// Row is one way. Instructions are by number of members, and may lack some.
+type Row struct {
 	Name         string      `json:"name"`
 	Instructions map[int]int `json:"instructions"`
 }
 
-func (g *grid) writeJSON(w io.Writer) error {
+// WriteJSON prints the grid for another program to compare with.
+func (g *Grid) WriteJSON(w io.Writer) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(g)
 }
 
-// writeTable prints each figure with its ratio to the last row's.
-func (g *grid) writeTable(w io.Writer) error {
+// WriteTable prints each figure with its ratio to the last row's.
+func (g *Grid) WriteTable(w io.Writer) error {
 	base := g.Rows[len(g.Rows)-1]
 	var text strings.Builder
 	fmt.Fprintf(&text, "Linux %s: instructions a packet, and how many times those of %s\n", g.Kernel, base.Name)
@@ -55,7 +56,7 @@ func line(name string, members []int, cell func(n int) string) string {
 }
 
 // cell is a row's figure for n members and its ratio to the base's, or nothing.
-func (r gridRow) cell(base gridRow, n int) string {
+func (r Row) cell(base Row, n int) string {
 	got, ok := r.Instructions[n]
 	if !ok {
 		return ""
@@ -64,7 +65,7 @@ func (r gridRow) cell(base gridRow, n int) string {
 }
 
 // target says where a dispatcher of ours costs what xdp-loader's does, or less.
-func (g *grid) target() string {
+func (g *Grid) target() string {
 	ours, theirs := g.row(nameOurs), g.row(nameLoader)
 	var missed []string
 	for _, n := range g.Members {
@@ -78,7 +79,7 @@ func (g *grid) target() string {
 	return "met"
 }
 
-func (g *grid) row(name string) map[int]int {
+func (g *Grid) row(name string) map[int]int {
 	for _, r := range g.Rows {
 		if r.Name == name {
 			return r.Instructions

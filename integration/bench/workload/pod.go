@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package workload
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,21 +17,21 @@ import (
 // netnsDir is where ip-netns(8) keeps named namespaces, and runtimes too.
 const netnsDir = "/run/netns"
 
-// podInterface is the interface in the pod, CNI_IFNAME.
-const podInterface = "eth0"
+// PodInterface is the interface in the pod, CNI_IFNAME.
+const PodInterface = "eth0"
 
-// pod is a network namespace with a bare veth pair, which costs less than what
+// Pod is a network namespace with a bare veth pair, which costs less than what
 // the bridge plugin makes and is the same to a chain.
-type pod struct {
-	name    string // also that of the veth's end on the host
-	path    string
-	ifindex int // of podInterface
+type Pod struct {
+	Name    string // also that of the veth's end on the host
+	Path    string
+	Ifindex int // of podInterface
 	handle  netns.NsHandle
 }
 
-// newPod makes a pod whose veth pair is up.
-func newPod(name string) (*pod, error) {
-	p := &pod{name: name, path: filepath.Join(netnsDir, name)}
+// NewPod makes a pod whose veth pair is up.
+func NewPod(name string) (*Pod, error) {
+	p := &Pod{Name: name, Path: filepath.Join(netnsDir, name)}
 	host, err := netns.Get()
 	if err != nil {
 		return nil, err
@@ -42,7 +43,7 @@ func newPod(name string) (*pod, error) {
 			return err
 		}
 		attrs := netlink.NewLinkAttrs()
-		attrs.Name = podInterface
+		attrs.Name = PodInterface
 		veth := &netlink.Veth{LinkAttrs: attrs, PeerName: name, PeerNamespace: netlink.NsFd(int(host))}
 		if err := netlink.LinkAdd(veth); err != nil {
 			return fmt.Errorf("adding a veth pair: %w", err)
@@ -50,7 +51,7 @@ func newPod(name string) (*pod, error) {
 		if err := quietUp("lo"); err != nil {
 			return err
 		}
-		p.ifindex, err = up(podInterface)
+		p.Ifindex, err = up(PodInterface)
 		return err
 	})
 	if err == nil {
@@ -84,25 +85,34 @@ func up(name string) (int, error) {
 	return l.Attrs().Index, netlink.LinkSetUp(l)
 }
 
-// do runs f on a thread that is in the pod's namespace.
-func (p *pod) do(f func() error) error {
+// Do runs f on a thread that is in the pod's namespace.
+func (p *Pod) Do(f func() error) error {
 	return onOwnThread(func() error {
 		if err := netns.Set(p.handle); err != nil {
-			return fmt.Errorf("entering pod %s: %w", p.name, err)
+			return fmt.Errorf("entering pod %s: %w", p.Name, err)
 		}
 		return f()
 	})
 }
 
-// remove ends the pod's namespace and with it the veth pair, some time after.
-func (p *pod) remove() error {
+// Remove ends the pod's namespace and with it the veth pair, some time after.
+func (p *Pod) Remove() error {
 	if err := p.handle.Close(); err != nil {
 		return err
 	}
-	if err := unix.Unmount(p.path, unix.MNT_DETACH); err != nil {
-		return fmt.Errorf("unmounting %s: %w", p.path, err)
+	if err := unix.Unmount(p.Path, unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("unmounting %s: %w", p.Path, err)
 	}
-	return os.Remove(p.path)
+	return os.Remove(p.Path)
+}
+
+// RemoveAll ends pods, whether or not one of them cannot be.
+func RemoveAll(pods []*Pod) error {
+	var errs []error
+	for _, p := range pods {
+		errs = append(errs, p.Remove())
+	}
+	return errors.Join(errs...)
 }
 
 // onOwnThread runs f on a thread that ends with it, so that f may move it to

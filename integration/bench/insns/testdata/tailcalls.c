@@ -5,7 +5,7 @@
  * jumps there directly: tail calls cannot cost less. Whether to go on is not asked, as
  * here nobody else decides after a member. */
 
-#include "packets.h"
+#include "../../workload/testdata/packets.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package insns
 
 import (
 	"context"
@@ -11,12 +11,13 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/integration/bench/workload"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
 // Each way does the work of all its members, and leaves nothing.
 func TestVariants(t *testing.T) {
-	if err := installObjects(); err != nil {
+	if err := workload.InstallObjects(); err != nil {
 		t.Fatal(err)
 	}
 	needFrags(t)
@@ -41,7 +42,7 @@ func TestVariants(t *testing.T) {
 // needFrags skips the test on kernels before 5.18, which do not know the flag with
 // which the members of the object are loaded.
 func needFrags(t *testing.T) {
-	p, err := load(member)
+	p, err := workload.Load(workload.MemberFunction)
 	if errors.Is(err, unix.EINVAL) {
 		err = fmt.Errorf("XDP programs for packets of several buffers: %w", ebpf.ErrNotSupported)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package insns
 
 import (
 	"encoding/json"
@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func sampleGrid() *grid {
-	return &grid{Kernel: "6.12", Members: []int{1, 10}, TestRun: 40, Rows: []gridRow{
+func sampleGrid() *Grid {
+	return &Grid{Kernel: "6.12", Members: []int{1, 10}, TestRun: 40, Rows: []Row{
 		{"lone", map[int]int{1: 90}},
 		{nameOurs, map[int]int{1: 80, 10: 500}},
 		{nameLoader, map[int]int{1: 80, 10: 499}},
@@ -21,7 +21,7 @@ func sampleGrid() *grid {
 
 func TestGridTable(t *testing.T) {
 	var got strings.Builder
-	if err := sampleGrid().writeTable(&got); err != nil {
+	if err := sampleGrid().WriteTable(&got); err != nil {
 		t.Fatal(err)
 	}
 	want := `Linux 6.12: instructions a packet, and how many times those of C
@@ -50,10 +50,10 @@ func TestGridTarget(t *testing.T) {
 
 func TestGridJSON(t *testing.T) {
 	var text strings.Builder
-	if err := sampleGrid().writeJSON(&text); err != nil {
+	if err := sampleGrid().WriteJSON(&text); err != nil {
 		t.Fatal(err)
 	}
-	var got grid
+	var got Grid
 	if err := json.Unmarshal([]byte(text.String()), &got); err != nil {
 		t.Fatal(err)
 	}

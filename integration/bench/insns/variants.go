@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package insns
 
 import (
 	"bytes"
@@ -8,12 +8,17 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"os/exec"
+	"strings"
 
 	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
 
+	"github.com/xdp-chain/xdp-chain/integration/bench/workload"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/libxdp"
+	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
 
 //go:embed testdata/tailcalls.o
@@ -53,7 +58,7 @@ var variants = []variant{
 		return loadLinked(ctx, n, true)
 	}},
 	{name: nameOurs, freplace: true, load: func(ctx context.Context, n int) (*loaded, error) {
-		return loadLibxdp(ctx, n, member, chain.DefaultProceedOn)
+		return loadLibxdp(ctx, n, workload.MemberFunction, chain.DefaultProceedOn)
 	}},
 	// A lone member that may return another verdict of its proceedOn than XDP_PASS.
 	{name: nameOurs + ", in a slot", members: 1, freplace: true, load: func(ctx context.Context, n int) (*loaded, error) {
@@ -80,7 +85,7 @@ func (v *variant) count(ctx context.Context, n, runs int) (_ int, err error) {
 
 // loadTogether loads the C function that does the work of n members.
 func loadTogether(_ context.Context, n int) (*loaded, error) {
-	p, err := load(together(n))
+	p, err := workload.Load(workload.TogetherFunction(n))
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +93,7 @@ func loadTogether(_ context.Context, n int) (*loaded, error) {
 }
 
 func loadLinked(ctx context.Context, n int, counters bool) (*loaded, error) {
-	built, err := build(ctx, n, counters)
+	built, err := workload.Build(ctx, n, counters)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +102,7 @@ func loadLinked(ctx context.Context, n int, counters bool) (*loaded, error) {
 
 // loadLibxdp makes a libxdp dispatcher with n members.
 func loadLibxdp(ctx context.Context, n int, function string, proceedOn chain.ActionSet) (*loaded, error) {
-	list, err := members(function, n)
+	list, err := workload.Members(function, n)
 	if err != nil {
 		return nil, err
 	}
@@ -139,4 +144,64 @@ func loadTailCalls(_ context.Context, n int) (*loaded, error) {
 		return nil, errors.Join(fmt.Errorf("putting programs into the array of tail calls: %w", err), l.close())
 	}
 	return l, nil
+}
+
+// loadByLoader has xdp-loader put n members on an interface, and takes the
+// dispatcher from there.
+func loadByLoader(ctx context.Context, n int) (_ *loaded, err error) {
+	pod, err := workload.NewPod(fmt.Sprint("loader", n))
+	if err != nil {
+		return nil, err
+	}
+	l := &loaded{close: func() error { return unload(pod) }}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.close())
+		}
+	}()
+	args := []string{"load", "--prog-name", workload.MemberFunction, pod.Name}
+	for range n {
+		args = append(args, workload.ObjectPath)
+	}
+	if err := xdpLoader(ctx, args...); err != nil {
+		return nil, err
+	}
+	host, err := netlink.LinkByName(pod.Name)
+	if err != nil {
+		return nil, fmt.Errorf("finding %s: %w", pod.Name, err)
+	}
+	xdp := host.Attrs().Xdp
+	if xdp == nil || !xdp.Attached {
+		return nil, fmt.Errorf("xdp-loader has put no program on %s", pod.Name)
+	}
+	on := pin.Dispatch{Ifindex: host.Attrs().Index, ID: ebpf.ProgramID(xdp.ProgId)}
+	if l.program, err = ebpf.NewProgramFromID(on.ID); err != nil {
+		return nil, fmt.Errorf("opening program %d on %s: %w", on.ID, pod.Name, err)
+	}
+	if l.members, err = (pin.Tree{Root: pin.DefaultRoot}).HostLibxdp().Programs(on); err != nil {
+		return nil, err
+	}
+	l.close = func() error { return errors.Join(closeAll(append(l.members, l.program)), unload(pod)) }
+	return l, nil
+}
+
+// unload takes off what xdp-loader has put on the pod's interface, and ends the pod.
+func unload(p *workload.Pod) error {
+	return errors.Join(xdpLoader(context.Background(), "unload", "--all", p.Name), p.Remove())
+}
+
+func xdpLoader(ctx context.Context, args ...string) error {
+	out, err := exec.CommandContext(ctx, "xdp-loader", args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("xdp-loader %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+func closeAll(programs []*ebpf.Program) error {
+	var errs []error
+	for _, p := range programs {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(errs...)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package report
 
 import (
 	"os"
@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// machine is where a report comes from: figures of different machines, or of a
+// Machine is where a report comes from: figures of different machines, or of a
 // busy and a quiet one, do not compare.
-type machine struct {
+type Machine struct {
 	Kernel string `json:"kernel"`
 	CPU    string `json:"cpu"`
 	CPUs   int    `json:"cpus"`
@@ -23,8 +23,9 @@ type machine struct {
 	Load string `json:"load"`
 }
 
-func thisMachine() machine {
-	m := machine{CPU: "unknown", CPUs: runtime.NumCPU()}
+// ThisMachine describes the machine as it is now. What cannot be read is left empty.
+func ThisMachine() Machine {
+	m := Machine{CPU: "unknown", CPUs: runtime.NumCPU()}
 	var name unix.Utsname
 	if err := unix.Uname(&name); err == nil {
 		m.Kernel = unix.ByteSliceToString(name.Release[:])

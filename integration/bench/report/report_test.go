@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package report
 
 import (
 	"encoding/json"
@@ -10,19 +10,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func sample() *report {
-	s := &section{Name: "del", Title: "DEL"}
-	base := s.add("nothing", 2, "ms")
-	ours := s.add("chain", 5, "ms")
-	ours.against(base)
-	ours.atMost(4)
-	s.add("lost", 0, "packets").atMost(0)
-	return &report{Machine: machine{Kernel: "6.1", CPU: "some", CPUs: 2, Load: "0.5", Returns: "not slowed"}, Sections: []*section{s}}
+func sample() *Report {
+	s := &Section{Name: "del", Title: "DEL"}
+	base := s.Add("nothing", 2, "ms")
+	ours := s.Add("chain", 5, "ms")
+	ours.Against(base)
+	ours.Target(4)
+	s.Add("lost", 0, "packets").Target(0)
+	return &Report{Machine: Machine{Kernel: "6.1", CPU: "some", CPUs: 2, Load: "0.5", Returns: "not slowed"}, Sections: []*Section{s}}
 }
 
 func TestTable(t *testing.T) {
 	var got strings.Builder
-	if err := sample().writeTable(&got); err != nil {
+	if err := sample().WriteTable(&got); err != nil {
 		t.Fatal(err)
 	}
 	want := `Linux 6.1, 2 CPUs (some), load 0.5 at the start
@@ -47,14 +47,31 @@ DEL
 
 func TestJSONSaysWhatTheTableSays(t *testing.T) {
 	var text strings.Builder
-	if err := sample().writeJSON(&text); err != nil {
+	if err := sample().WriteJSON(&text); err != nil {
 		t.Fatal(err)
 	}
-	var got report
+	var got Report
 	if err := json.Unmarshal([]byte(text.String()), &got); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(sample(), &got); diff != "" {
 		t.Errorf("read back (-want +got):\n%s", diff)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	for _, test := range []struct {
+		samples Samples
+		want    int64
+	}{
+		{nil, 0},
+		{Samples{7}, 7},
+		{Samples{9, 1}, 5},
+		{Samples{1000, 3, 1}, 3},
+		{Samples{4, 1000, 2, 0}, 3},
+	} {
+		if got := test.samples.Median().Nanoseconds(); got != test.want {
+			t.Errorf("median of %v is %d, want %d", test.samples, got, test.want)
+		}
 	}
 }
