@@ -36,6 +36,7 @@ type contestant struct {
 	name       string
 	it         attacher
 	adds, dels report.Samples
+	starts     report.Samples // of its binary, where that is compared
 }
 
 // contestants are compared with one another.

@@ -5,8 +5,12 @@ package main
 import (
 	"context"
 	"math"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/xdp-chain/xdp-chain/integration/bench/report"
 	"github.com/xdp-chain/xdp-chain/integration/bench/workload"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
@@ -45,6 +49,70 @@ func TestSections(t *testing.T) {
 				checkFigure(t, f)
 			}
 		})
+	}
+	z.against, z.crowd = z.bin, 4
+	for name, want := range map[string][]string{
+		"pods":     {"ADD chain of 10", "DEL chain of 10", "start of xdp-chain"},
+		"crowd":    {"ADD chain of 10", "DEL chain of 10"},
+		"commands": {"xdpctl version", "xdpctl list", "xdpctl list -o json", "xdpctl status"},
+	} {
+		t.Run(name+" against another build", func(t *testing.T) {
+			testenv.NoLeaks(t)
+			checkRatios(t, name, want, z)
+		})
+	}
+}
+
+// checkRatios runs a section for two builds and looks for the figures that compare them.
+func checkRatios(t *testing.T, name string, want []string, z sizes) {
+	t.Helper()
+	var got []string
+	for _, m := range measurements {
+		if m.name != name {
+			continue
+		}
+		s, err := m.measure(context.Background(), z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range s.Figures {
+			checkFigure(t, f)
+			if what, ok := strings.CutSuffix(f.Name, ", this build / the other"); ok && f.Value > 0 && f.MiddleHalf != nil {
+				got = append(got, what)
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("ratios (-want +got):\n%s", diff)
+	}
+}
+
+// Another build is compared where that is possible, and nowhere else without a word.
+func TestCheckAgainst(t *testing.T) {
+	empty, full := t.TempDir(), t.TempDir()
+	for _, name := range []string{"xdp-chain", "xdpctl"} {
+		if err := os.WriteFile(filepath.Join(full, name), nil, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		dir        string
+		only, want []string
+		refused    string
+	}{
+		{full, nil, []string{"pods", "crowd", "commands"}, ""},
+		{full, []string{"commands"}, []string{"commands"}, ""},
+		{full, []string{"pods", "packets"}, nil, "section packets does not compare builds; pods, crowd, commands do"},
+		{full, []string{"insns"}, nil, "section insns does not"},
+		{empty, nil, nil, "binaries xdp-chain and xdpctl"},
+	} {
+		_, got, err := checkAgainst(tt.dir, tt.only)
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%v: sections (-want +got):\n%s", tt.only, diff)
+		}
+		if (err == nil) != (tt.refused == "") || err != nil && !strings.Contains(err.Error(), tt.refused) {
+			t.Errorf("%v: error %v, want %q", tt.only, err, tt.refused)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,12 +24,29 @@ const crowdTarget = 1.3
 
 // crowd is many pods with chains of ten, all alive at once.
 type crowd struct {
-	pods       []*workload.Pod
-	chains     []*plugin
-	adds, dels report.Samples
+	pods   []*workload.Pod
+	chains []crowdChain
+	// crews make the chains: our build, and the one to compare with, if there is one. They
+	// take turns, in a new random order each time.
+	crews contestants
+	order []int // of the crews, this time
 	// rivals do their ADD beside the first pods' and beside the last pods', and tell
 	// what of a difference is the kernel's.
 	rivals contestants
+}
+
+// crowdChain is one pod's, and who makes it.
+type crowdChain struct {
+	*plugin
+	crew *contestant
+}
+
+func newCrowd(z sizes) *crowd {
+	c := &crowd{crews: contestants{{name: nameTen}}}
+	if z.against != "" {
+		c.crews = append(c.crews, &contestant{name: nameOther})
+	}
+	return c
 }
 
 // measureCrowd makes pods until there are many, and compares the last ones' ADD
@@ -40,7 +58,7 @@ func measureCrowd(ctx context.Context, z sizes) (_ *report.Section, err error) {
 		return nil, err
 	}
 	defer built.Close()
-	c := new(crowd)
+	c := newCrowd(z)
 	defer func() { err = errors.Join(err, c.remove()) }()
 	if err := c.grow(ctx, z, built); err != nil {
 		return nil, err
@@ -87,7 +105,7 @@ func (c *crowd) grow(ctx context.Context, z sizes, built *dispatcher.Built) erro
 				}
 			}
 		}
-		if err := c.join(filepath.Join(z.bin, "xdp-chain"), i); err != nil {
+		if err := c.join(z, i); err != nil {
 			return err
 		}
 	}
@@ -103,12 +121,21 @@ func (c *crowd) newPod(name string) (*workload.Pod, error) {
 }
 
 // join makes one pod more, with its chain.
-func (c *crowd) join(path string, i int) error {
+func (c *crowd) join(z sizes, i int) error {
+	turn := i % len(c.crews)
+	if turn == 0 {
+		c.order = rand.Perm(len(c.crews))
+	}
+	crew := c.crews[c.order[turn]]
+	bin := z.bin
+	if crew.name == nameOther {
+		bin = z.against
+	}
 	p, err := c.newPod(fmt.Sprintf("crowd%d", i))
 	if err != nil {
 		return err
 	}
-	chain, err := newPlugin(path, p, fields{"programs": workload.Programs(10)})
+	chain, err := newPlugin(filepath.Join(bin, "xdp-chain"), p, fields{"programs": workload.Programs(10)})
 	if err != nil {
 		return err
 	}
@@ -117,7 +144,7 @@ func (c *crowd) join(path string, i int) error {
 	if err != nil {
 		return err
 	}
-	c.chains, c.adds = append(c.chains, chain), append(c.adds, took)
+	c.chains, crew.adds = append(c.chains, crowdChain{chain, crew}), append(crew.adds, took)
 	return nil
 }
 
@@ -131,7 +158,7 @@ func (c *crowd) clear(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c.dels = append(c.dels, took)
+		chain.crew.dels = append(chain.crew.dels, took)
 	}
 	time.Sleep(time.Second)
 	return nil
@@ -151,11 +178,18 @@ func (c *crowd) report(s *report.Section, ends int) {
 	for _, r := range c.rivals {
 		compare("ADD "+r.name, r.adds)
 	}
-	last := compare("ADD chain of 10", c.adds)
+	ours := c.crews[0]
+	last := compare("ADD "+ours.name, ours.adds)
 	s.Add("ADD, last pods / first pods", last.Times, "x").Target(crowdTarget)
-	s.Add("ADD, the first pod", report.Milliseconds(c.adds[0]), "ms")
-	s.Add("ADD, the last pod", report.Milliseconds(c.adds[len(c.adds)-1]), "ms")
-	compare("DEL chain of 10", c.dels)
+	s.Add("ADD, the first pod", report.Milliseconds(ours.adds[0]), "ms")
+	s.Add("ADD, the last pod", report.Milliseconds(ours.adds[len(ours.adds)-1]), "ms")
+	compare("DEL "+ours.name, ours.dels)
+	for _, other := range c.crews[1:] {
+		compare("ADD "+other.name, other.adds)
+		compare("DEL "+other.name, other.dels)
+		addBuildRatio(s, "ADD "+ours.name, ours.adds, other.adds)
+		addBuildRatio(s, "DEL "+ours.name, ours.dels, other.dels)
+	}
 }
 
 // memory is what the kernel uses for itself, on the whole machine, in KiB: some

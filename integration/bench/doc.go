@@ -15,6 +15,12 @@
 // all alike. Of durations with system calls and processes in them the median is
 // taken; of packets the least, as nothing makes a processor faster than it is.
 //
+// With -against DIR the sections pods, crowd and commands measure a second build, too, whose
+// binaries xdp-chain and xdpctl lie in DIR. It takes turns with ours, on the same node and
+// with the same records, so it has to read what ours writes. For each thing that is compared
+// there is the ratio of the medians, ours to the other's, and between what the middle half of
+// the ratios of single rounds lies: what does not stick out of that is noise.
+//
 // `bench insns`, which `make bench-insns` runs in the lab, is a mode of its own: it
 // counts instructions instead of time, by a clock that only an emulated processor
 // has, and compares the linked dispatcher with libxdp's, made by us and by

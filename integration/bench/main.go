@@ -24,7 +24,8 @@ import (
 
 // sizes say how much is measured, and where the plugins are.
 type sizes struct {
-	bin string
+	bin     string
+	against string // where the binaries of the build to compare with are; empty: there is none
 
 	podRounds    int
 	packetRounds int
@@ -48,28 +49,30 @@ var full = sizes{podRounds: 60, packetRounds: 40, packetRepeat: 500_000, swaps: 
 
 // measurements are the sections of a report.
 var measurements = []struct {
-	name    string
-	measure func(context.Context, sizes) (*report.Section, error)
+	name     string
+	measure  func(context.Context, sizes) (*report.Section, error)
+	compares bool // with another build, too
 }{
-	{"packets", measurePackets},
-	{"pods", measurePods},
-	{"swaps", measureSwaps},
-	{"tcp", measureTCP},
-	{"crowd", measureCrowd},
-	{"burst", measureBurst},
-	{"annotation", measureAnnotation},
-	{"loads", measureLoads},
-	{"commands", measureCommands},
+	{"packets", measurePackets, false},
+	{"pods", measurePods, true},
+	{"swaps", measureSwaps, false},
+	{"tcp", measureTCP, false},
+	{"crowd", measureCrowd, true},
+	{"burst", measureBurst, false},
+	{"annotation", measureAnnotation, false},
+	{"loads", measureLoads, false},
+	{"commands", measureCommands, true},
 }
 
 func main() {
 	format := flag.String("o", "table", "what to print: table or json")
+	against := flag.String("against", "", "`folder` with the binaries xdp-chain and xdpctl of another build, to compare with")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-o table|json] [packets|pods|swaps|tcp|crowd|burst|annotation|loads|commands]...\n       bench [-o table|json] insns")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-o table|json] [packets|pods|swaps|tcp|crowd|burst|annotation|loads|commands]...\n       bench [-o table|json] -against DIR [pods|crowd|commands]...\n       bench [-o table|json] insns")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	if err := bench(*format, flag.Args()); err != nil {
+	if err := bench(*format, *against, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -81,9 +84,15 @@ type printable interface {
 	WriteJSON(io.Writer) error
 }
 
-func bench(format string, only []string) error {
+func bench(format, against string, only []string) error {
 	if format != "table" && format != "json" {
 		return fmt.Errorf("-o %s: print table or json", format)
+	}
+	if against != "" {
+		var err error
+		if against, only, err = checkAgainst(against, only); err != nil {
+			return fmt.Errorf("-against: %w", err)
+		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
@@ -91,7 +100,7 @@ func bench(format string, only []string) error {
 	if slices.Equal(only, []string{"insns"}) {
 		measure = measureInstructions
 	}
-	r, err := measure(ctx, only)
+	r, err := measure(ctx, against, only)
 	if err != nil {
 		return err
 	}
@@ -101,9 +110,38 @@ func bench(format string, only []string) error {
 	return r.WriteTable(os.Stdout)
 }
 
+// checkAgainst returns the folder of another build, absolute, and the sections in which it
+// can be compared: those that were asked for, or all.
+func checkAgainst(dir string, only []string) (string, []string, error) {
+	var can []string
+	for _, m := range measurements {
+		if m.compares {
+			can = append(can, m.name)
+		}
+	}
+	for _, name := range only {
+		if !slices.Contains(can, name) {
+			return "", nil, fmt.Errorf("section %s does not compare builds; %s do", name, strings.Join(can, ", "))
+		}
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, name := range []string{"xdp-chain", "xdpctl"} {
+		if _, err := exec.LookPath(filepath.Join(dir, name)); err != nil {
+			return "", nil, fmt.Errorf("it takes a folder with the binaries xdp-chain and xdpctl: %w", err)
+		}
+	}
+	if len(only) == 0 {
+		only = can
+	}
+	return dir, only, nil
+}
+
 // measureInstructions needs nothing but this binary: it runs in the lab, where
 // nothing is built.
-func measureInstructions(ctx context.Context, _ []string) (printable, error) {
+func measureInstructions(ctx context.Context, _ string, _ []string) (printable, error) {
 	if err := sandbox.Enter(); err != nil {
 		return nil, err
 	}
@@ -111,7 +149,7 @@ func measureInstructions(ctx context.Context, _ []string) (printable, error) {
 }
 
 // measureSections makes the sections that are asked for, or all.
-func measureSections(ctx context.Context, only []string) (printable, error) {
+func measureSections(ctx context.Context, against string, only []string) (printable, error) {
 	root, err := checkout()
 	if err != nil {
 		return nil, err
@@ -128,7 +166,7 @@ func measureSections(ctx context.Context, only []string) (printable, error) {
 		return nil, err
 	}
 	z := full
-	z.bin = binDir(root)
+	z.bin, z.against = binDir(root), against
 	r := &report.Report{Machine: report.ThisMachine()}
 	for _, m := range measurements {
 		if len(only) > 0 && !slices.Contains(only, m.name) {

@@ -38,6 +38,10 @@ type Figure struct {
 	Times float64 `json:"times,omitempty"`
 	Of    string  `json:"of,omitempty"`
 
+	// MiddleHalf is between what two values the middle half of the single rounds lies,
+	// for a ratio of medians over some rounds.
+	MiddleHalf *[2]float64 `json:"middleHalf,omitempty"`
+
 	// AtMost is what the value must reach, and Met whether it does.
 	AtMost *float64 `json:"atMost,omitempty"`
 	Met    *bool    `json:"met,omitempty"`
@@ -55,6 +59,19 @@ func (f *Figure) Against(base *Figure) {
 	if base.Value != 0 {
 		f.Times, f.Of = f.Value/base.Value, base.Name
 	}
+}
+
+// Ratio appends how many times what one thing takes another one does: of the medians, and
+// of the rounds. Samples of the same index are of the same round; there must be some.
+func (s *Section) Ratio(name string, of, to Samples) {
+	var rounds []float64
+	for i := range min(len(of), len(to)) {
+		rounds = append(rounds, float64(of[i])/float64(to[i]))
+	}
+	slices.Sort(rounds)
+	n := len(rounds)
+	f := s.Add(name, float64(of.Median())/float64(to.Median()), "x")
+	f.MiddleHalf = &[2]float64{rounds[n/4], rounds[n-1-n/4]}
 }
 
 // Target sets what the figure must not be above, in its unit.
@@ -95,10 +112,13 @@ func (f *Figure) amount() string {
 }
 
 func (f *Figure) relation() string {
-	if f.Of == "" {
-		return ""
+	switch {
+	case f.MiddleHalf != nil:
+		return fmt.Sprintf("middle half of the rounds: %.2f to %.2f", f.MiddleHalf[0], f.MiddleHalf[1])
+	case f.Of != "":
+		return fmt.Sprintf("%.2f x %s", f.Times, f.Of)
 	}
-	return fmt.Sprintf("%.2f x %s", f.Times, f.Of)
+	return ""
 }
 
 func (f *Figure) verdict() string {

@@ -16,6 +16,7 @@ func sample() *Report {
 	ours := s.Add("chain", 5, "ms")
 	ours.Against(base)
 	ours.Target(4)
+	s.Ratio("this / other", Samples{3, 3, 8, 1, 4}, Samples{2, 4, 4, 2, 1})
 	s.Add("lost", 0, "packets").Target(0)
 	return &Report{Machine: Machine{Kernel: "6.1", CPU: "some", CPUs: 2, Load: "0.5", Returns: "not slowed"}, Sections: []*Section{s}}
 }
@@ -31,6 +32,7 @@ returns of functions: not slowed
 DEL
   nothing         2.00 ms
   chain           5.00 ms   2.50 x nothing  at most 4 ms: MISSED
+  this / other    1.50 x    middle half of the rounds: 0.75 to 2.00
   lost               0 packets              at most 0 packets: met
 `
 	lines := func(s string) []string {

@@ -213,7 +213,7 @@ func (e *enumeration) read(names *ast.CompositeLit) error {
 		}
 	}
 	if e.what == "" || e.invalid == "" || e.example == "" {
-		return errors.New("want What: and List: of string literals, and Invalid:")
+		return errors.New("want What and List of string literals, and Invalid")
 	}
 	return nil
 }
