@@ -36,7 +36,7 @@ var suites = []string{
 // kernelIndependent are packages among them whose tests would tell the same in each kernel.
 var kernelIndependent = []string{
 	"integration/bench/report",
-	"internal/catalog", "internal/config", "internal/enum", "internal/enum/enumgen", "internal/jsonint",
+	"internal/catalog", "internal/config", "internal/enum", "internal/enum/enumgen", "internal/jsonint", "internal/layout",
 	"internal/mountinfo", "internal/record", "internal/schematest", "internal/strict", "internal/trusted", "pkg/chain",
 }
 
