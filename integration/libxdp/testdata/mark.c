@@ -14,7 +14,7 @@
 /* Local experimental EtherType 1, IEEE 802. */
 #define ETH_P_MARKED 0x88b5
 
-/* Must match marked in frame_test.go. */
+/* Must match marked in packets_test.go. */
 struct marked {
 	struct ethhdr ethernet;
 	__u8 count;                 /* of signatures */
