@@ -164,8 +164,7 @@ type slots struct {
 	links []*bare
 }
 
-// fillSlots attaches that many programs, to pairs of veths in a pod of that name. The
-// kernel ends a pod some time after its removal, so the next ones need another name.
+// fillSlots attaches that many programs, to pairs of veths in a pod of that name.
 func fillSlots(name string) (s *slots, err error) {
 	s = new(slots)
 	if s.pod, err = workload.NewPod(name); err != nil {

@@ -5,9 +5,11 @@ package workload
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -29,8 +31,17 @@ type Pod struct {
 	handle  netns.NsHandle
 }
 
-// NewPod makes a pod whose veth pair is up.
+// removalGrace is how long the kernel may take to end a pod that was removed.
+const removalGrace = 10 * time.Second
+
+// NewPod makes a pod whose veth pair is up. Where one of that name was just removed, it
+// waits for its veth pair to go.
 func NewPod(name string) (*Pod, error) {
+	for deadline := time.Now().Add(removalGrace); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if _, err := net.InterfaceByName(name); err != nil {
+			break
+		}
+	}
 	p := &Pod{Name: name, Path: filepath.Join(netnsDir, name)}
 	host, err := netns.Get()
 	if err != nil {
