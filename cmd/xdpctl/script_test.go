@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,10 +17,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/plugintest"
+	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -207,4 +215,155 @@ func counted(ts *testscript.TestScript, key chain.Key) uint64 {
 		}
 	}
 	return sum
+}
+
+// plugin puts the plugin's binary into a folder, as somebody who installs it does.
+func plugin(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: plugin FOLDER")
+	}
+	content, err := os.ReadFile(plugintest.Binary(ts.Value(script{}).(*script).tb, "xdp-chain"))
+	ts.Check(err)
+	folder := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(folder, 0o755))
+	ts.Check(os.WriteFile(filepath.Join(folder, "xdp-chain"), content, 0o755))
+}
+
+// unplug deletes the pod's veth pair, and waits until its chain is seen to be dead.
+func unplug(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: unplug")
+	}
+	host, err := netlink.LinkByName(hostInterface)
+	ts.Check(err)
+	ts.Check(netlink.LinkDel(host))
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		left, err := node.Default().Leftovers()
+		ts.Check(err)
+		if slices.ContainsFunc(left, func(l node.Leftover) bool { return l.Kind == node.LeftoverChain }) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("the chain is still alive")
+		}
+	}
+}
+
+// foreign puts a program of nobody's in the place of the chain, which netlink has to hold.
+func foreign(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: foreign")
+	}
+	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: "foreign", Type: ebpf.XDP, License: "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()},
+	})
+	ts.Check(err)
+	defer program.Close()
+	const native = 1 << 2 // XDP_FLAGS_DRV_MODE
+	testenv.InNetNS(ts.Value(script{}).(*script).tb, ts.Getenv("NETNS"), func() error {
+		eth0, err := netlink.LinkByName("eth0")
+		if err != nil {
+			return err
+		}
+		return netlink.LinkSetXdpFdWithFlags(eth0, program.FD(), native)
+	})
+}
+
+// newNetNS makes a network namespace, and sets VAR to its path and VAR_NAME to the name
+// that ip netns has for it.
+func newNetNS(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: netns VAR")
+	}
+	path := testenv.NewNetNS(ts.Value(script{}).(*script).tb)
+	ts.Setenv(args[0], path)
+	ts.Setenv(args[0]+"_NAME", filepath.Base(path))
+}
+
+// newInterface makes an interface that is up, in a network namespace or in the one that
+// xdpctl runs in. A veth's other end is called after it, with "-peer".
+func newInterface(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: iface KIND NAME [NETNS]")
+	}
+	tb, netns := ts.Value(script{}).(*script).tb, strings.Join(args[2:], "")
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = args[1]
+	link := map[string]netlink.Link{
+		"veth":   &netlink.Veth{LinkAttrs: attrs, PeerName: attrs.Name + "-peer"},
+		"bridge": &netlink.Bridge{LinkAttrs: attrs},
+		"tun":    &netlink.Tuntap{LinkAttrs: attrs, Mode: netlink.TUNTAP_MODE_TUN},
+		"tap":    &netlink.Tuntap{LinkAttrs: attrs, Mode: netlink.TUNTAP_MODE_TAP},
+	}[args[0]]
+	var missing error
+	testenv.InNetNS(tb, netns, func() error {
+		err := netlink.LinkAdd(link)
+		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOENT) { // ENOENT: /dev/net/tun
+			missing = fmt.Errorf("interfaces of kind %s: %w", args[0], ebpf.ErrNotSupported)
+			return nil
+		}
+		if err == nil {
+			err = netlink.LinkSetUp(link)
+		}
+		return err
+	})
+	testenv.NeedKernel(tb, missing)
+	if netns != "" {
+		return // it goes with the namespace
+	}
+	tb.Cleanup(func() {
+		if link, err := netlink.LinkByName(args[1]); err == nil {
+			_ = netlink.LinkDel(link) // a script may have done so
+		}
+	})
+}
+
+// loadMember loads a member, and sets VAR to its id.
+func loadMember(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: member VAR FLAGS...")
+	}
+	ts.Check(ts.Exec("xdpctl", append([]string{"load", "--quiet"}, args[1:]...)...))
+	id := strings.TrimSpace(ts.ReadFile("stdout"))
+	if _, err := strconv.ParseUint(id, 10, 31); err != nil {
+		ts.Fatalf("load --quiet prints %q, want an id", id)
+	}
+	ts.Setenv(args[0], id)
+}
+
+// setMembers sets ID<position> and CREATED<position> of each member of the chain of a pod's
+// side.
+func setMembers(ts *testscript.TestScript) {
+	s := ts.Value(script{}).(*script)
+	chains, err := node.Default().List()
+	ts.Check(err)
+	for _, c := range chains {
+		for _, m := range c.Members {
+			if c.Key == s.key {
+				ts.Setenv(fmt.Sprintf("ID%d", m.Position), fmt.Sprint(m.ID))
+				ts.Setenv(fmt.Sprintf("CREATED%d", m.Position), m.CreatedAt.Format(time.RFC3339Nano))
+			}
+		}
+	}
+}
+
+// unloadEverything takes down what a script has loaded by hand, for the check that nothing is
+// left.
+func unloadEverything(s *script) {
+	n := node.Default()
+	chains, err := n.List()
+	if err != nil {
+		s.tb.Log(err) // of what the script broke
+	}
+	for _, c := range chains {
+		for _, m := range c.Members {
+			if m.ID == 0 || m.Owner.Kind != record.OwnerCLI {
+				continue
+			}
+			if err := n.Unload(s.tb.Context(), false, m.ID); err != nil {
+				s.tb.Error(err)
+			}
+		}
+	}
 }
