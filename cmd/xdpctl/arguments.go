@@ -3,13 +3,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/xdp-chain/xdp-chain/internal/record"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 // What follows is as cobra's functions of about the same names, but for the sentences.
@@ -38,43 +42,28 @@ func files(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("which file? Give one or more, such as %s /etc/cni/net.d/10-podnet.conflist", cmd.CommandPath())
 }
 
-// group makes of a command that has only subcommands one that shows its help, and takes
-// no word that is none of them.
-func group(cmd *cobra.Command) {
-	cmd.Use += " COMMAND"
-	cmd.DisableFlagsInUseLine = true
-	cmd.SuggestionsMinimumDistance = 2 // letters, as cobra has it where it suggests by itself
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return nil
+// parseIDs takes ids as they are shown.
+func parseIDs(args []string) ([]record.ID, error) {
+	ids := make([]record.ID, len(args))
+	for i, arg := range args {
+		id, err := strconv.ParseUint(arg, 10, 31)
+		if err != nil || id == 0 {
+			return nil, fmt.Errorf("%q is no member's id; xdpctl list shows them, as numbers from 1", arg)
 		}
-		next := "--help lists those there are"
-		if alike := cmd.SuggestionsFor(args[0]); len(alike) > 0 {
-			next = fmt.Sprintf("did you mean %s?", strings.Join(alike, " or "))
-		}
-		return fmt.Errorf("unknown command %q for %q; %s", args[0], cmd.CommandPath(), next)
+		ids[i] = record.ID(id)
 	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	return ids, nil
 }
 
-// checkHelp has help refuse words that name no command, as those commands do: cobra's own
-// shows the commands there are, and ends as if that were what was asked for.
-func checkHelp(root *cobra.Command) {
-	root.InitDefaultHelpCmd()
-	help, _, err := root.Find([]string{"help"})
-	if err != nil {
-		panic(err) // it was made just now
-	}
-	help.Args = func(_ *cobra.Command, args []string) error {
-		cmd, rest, err := root.Find(args)
-		switch {
-		case err != nil:
-			return err
-		case cmd.HasSubCommands():
-			return cmd.ValidateArgs(rest)
+// parseKeys takes keys as they are shown.
+func parseKeys(args []string) ([]chain.Key, error) {
+	keys := make([]chain.Key, len(args))
+	for i, arg := range args {
+		if err := keys[i].UnmarshalText([]byte(arg)); err != nil {
+			return nil, fmt.Errorf("%w; keys are in the first column of xdpctl list", err)
 		}
-		return noArguments(cmd, rest)
 	}
+	return keys, nil
 }
 
 // flagError says in one sentence what is wrong with a flag. Package pflag hands over what
@@ -88,4 +77,37 @@ func flagError(cmd *cobra.Command, err error) error {
 		return err // says what the flag takes
 	}
 	return fmt.Errorf("%w; %s --help shows the flags", err, cmd.CommandPath())
+}
+
+// defaultTimeout is longer than any change takes on a machine that is not overloaded.
+const defaultTimeout = 10 * time.Second
+
+// timeout bounds a change: how long it may wait for others who change the same chain,
+// and for the kernel.
+type timeout time.Duration
+
+// String prints the duration.
+func (t *timeout) String() string { return time.Duration(*t).String() }
+
+// Type names the value in help texts.
+func (t *timeout) Type() string { return "duration" }
+
+// Set takes a duration that is more than none.
+func (t *timeout) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return errors.New("give a time such as 10s or 2m")
+	}
+	*t = timeout(d)
+	return nil
+}
+
+func addTimeout(cmd *cobra.Command) *timeout {
+	t := timeout(defaultTimeout)
+	cmd.Flags().Var(&t, "timeout", "how long it may take, others' locks included")
+	return &t
+}
+
+func (t *timeout) context(parent context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(parent, time.Duration(*t))
 }

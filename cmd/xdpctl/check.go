@@ -6,11 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -24,7 +24,7 @@ func checkCommand() *cobra.Command {
 			"looked at; CNI's CHECK does that.\n\n" + exitHelp,
 	}
 	all := cmd.Flags().Bool("all", false, "every chain of this node")
-	output := addFormat(cmd, formatTable, formatJSON, formatYAML)
+	out := addOutput(cmd, formatTable, formatJSON, formatYAML)
 	timeout := addTimeout(cmd)
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if (len(args) > 0) == *all {
@@ -40,8 +40,8 @@ func checkCommand() *cobra.Command {
 		ctx, cancel := timeout.context(cmd.Context())
 		defer cancel()
 		checked, err := checkChains(ctx, node.Default(), keys)
-		if err := printChecked(newPage(cmd.OutOrStdout(), *output), *output, checked, quiet(cmd)); err != nil {
-			return unread(err)
+		if err := out.print(checked, checkText(out.screen(), checked, quiet(cmd)), nil); err != nil {
+			return err
 		}
 		switch {
 		case errors.Is(err, node.ErrNoChain):
@@ -52,16 +52,6 @@ func checkCommand() *cobra.Command {
 		return differing(checked)
 	}
 	return cmd
-}
-
-func parseKeys(args []string) ([]chain.Key, error) {
-	keys := make([]chain.Key, len(args))
-	for i, arg := range args {
-		if err := keys[i].UnmarshalText([]byte(arg)); err != nil {
-			return nil, fmt.Errorf("%w; keys are in the first column of xdpctl list", err)
-		}
-	}
-	return keys, nil
 }
 
 // checkChains checks chains by their keys, and without keys all there are.
@@ -92,39 +82,35 @@ func differing(checked []node.CheckedChain) error {
 	return nil
 }
 
-func printChecked(p page, as format, checked []node.CheckedChain, onlyDiffering bool) error {
-	if as.structured() {
-		return printValue(p, as, checked)
+// checkText has a line for each chain, and below it one for each difference.
+func checkText(s table.Screen, checked []node.CheckedChain, onlyDiffering bool) string {
+	if len(checked) == 0 && !onlyDiffering {
+		return "no chains on this node\n"
 	}
-	t := newTable(column{title: "CHAIN"}, column{title: "INTERFACE"}, column{title: "NETNS", cut: true}, column{title: "STATE"})
+	t := table.New("", table.Col("CHAIN"), table.Col("INTERFACE"), table.Col("NETNS", table.Cut), table.Col("STATE"))
 	var below []string
 	for _, c := range checked {
-		state := green.of("ok")
+		state := table.Green.Of("ok")
 		if len(c.Differences) > 0 {
-			state = red.of("differs")
+			state = table.Red.Of("differs")
 		} else if onlyDiffering {
 			continue
 		}
-		t.add(c.Key, c.Interface, spacePath(c.NetNS), state)
+		t.Add(c.Key, c.Interface, spacePath(c.NetNS), state)
 		var lines strings.Builder
 		for _, d := range c.Differences {
-			fmt.Fprintf(&lines, "  %s\n", printable(d))
+			fmt.Fprintf(&lines, "  %s\n", table.Printable(d))
 		}
 		below = append(below, lines.String())
 	}
 	if len(below) == 0 {
-		if !onlyDiffering {
-			_, err := fmt.Fprintln(p, "no chains on this node")
-			return err
-		}
-		return nil
+		return ""
 	}
-	lines := t.lines(p)
+	lines := t.Lines(s)
 	var out strings.Builder
 	out.WriteString(lines[0])
 	for i := range below {
 		out.WriteString(lines[i+1] + below[i])
 	}
-	_, err := io.WriteString(p, out.String())
-	return err
+	return out.String()
 }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding"
 	"fmt"
 	"net"
 	"os"
@@ -17,7 +16,6 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/record"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
 
@@ -25,13 +23,13 @@ import (
 var byFlag = map[string]cobra.CompletionFunc{
 	"iface":      completeInterfaces,
 	"netns":      completeNetNS,
-	"pod":        completePods,
+	"pod":        fromChains(podsOf),
 	"program":    completePrograms,
 	"object":     ofFiles("o"),
 	"conflist":   ofFiles("conflist"),
-	"mode":       ofNames(enumeration[chain.Mode]()),
-	"dispatcher": ofNames(enumeration[chain.Dispatcher]()),
-	"attach":     ofNames(enumeration[chain.Attach]()),
+	"mode":       ofNames("auto", "native", "generic", "offload"),
+	"dispatcher": ofNames("auto", "linked", "libxdp"),
+	"attach":     ofNames("auto", "link", "netlink"),
 	"proceed-on": completeVerdicts,
 	"catalog":    ofFolders,
 	"cni-bin":    ofFolders,
@@ -40,10 +38,10 @@ var byFlag = map[string]cobra.CompletionFunc{
 
 // byCommand is what completes the arguments of a subcommand; others take none.
 var byCommand = map[string]cobra.CompletionFunc{
-	"unload":   completeIDs,
-	"get":      onlyFirst(completeIDs),
-	"replace":  onlyFirst(completeIDs),
-	"check":    completeKeys,
+	"unload":   fromChains(idsOf),
+	"get":      onlyFirst(fromChains(idsOf)),
+	"replace":  onlyFirst(fromChains(idsOf)),
+	"check":    fromChains(keyOf),
 	"validate": ofFiles("conflist"),
 }
 
@@ -62,7 +60,7 @@ func addCompletions(cmd *cobra.Command) {
 		switch {
 		case complete != nil:
 		case strings.Contains(flag.Value.Type(), "|"): // as those of formats say
-			complete = ofNames(strings.Split(flag.Value.Type(), "|"))
+			complete = ofNames(strings.Split(flag.Value.Type(), "|")...)
 		default:
 			complete = cobra.NoFileCompletions
 		}
@@ -72,7 +70,7 @@ func addCompletions(cmd *cobra.Command) {
 	})
 }
 
-func ofNames(names []string) cobra.CompletionFunc {
+func ofNames(names ...string) cobra.CompletionFunc {
 	return cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)
 }
 
@@ -106,23 +104,6 @@ func ofFolders(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirec
 	return nil, cobra.ShellCompDirectiveFilterDirs
 }
 
-// enumeration returns the names of all values of an enumeration that have one.
-func enumeration[E interface {
-	~uint8
-	encoding.TextMarshaler
-}]() []string {
-	var names []string
-	for e := E(0); ; e++ {
-		name, err := e.MarshalText()
-		if err != nil {
-			return names
-		}
-		if len(name) > 0 {
-			names = append(names, string(name))
-		}
-	}
-}
-
 // onlyFirst completes the first argument alone.
 func onlyFirst(complete cobra.CompletionFunc) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
@@ -135,47 +116,50 @@ func onlyFirst(complete cobra.CompletionFunc) cobra.CompletionFunc {
 
 // What follows shows what can be read: where it is not root that completes, nothing.
 
-// completeIDs describes each member, and leaves out those that are named already.
-func completeIDs(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	chains, _ := node.Default().List()
-	var ids []string
-	for _, c := range chains {
-		for _, m := range c.Members {
-			id := fmt.Sprint(m.ID)
-			if m.Owner.Kind != record.OwnerLibxdp && !slices.Contains(args, id) {
-				ids = append(ids, cobra.CompletionWithDesc(id, fmt.Sprintf("%s on %s in %s", m.Name, c.Interface, podOf(c))))
+// fromChains completes with what there is of each chain, each once, and leaves out what is
+// named already.
+func fromChains(of func(node.Chain) []cobra.Completion) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		chains, _ := node.Default().List()
+		var found []cobra.Completion
+		for _, c := range chains {
+			for _, choice := range of(c) {
+				word, _, _ := strings.Cut(choice, "\t") // from its description
+				if !slices.Contains(args, word) && !slices.Contains(found, choice) {
+					found = append(found, choice)
+				}
 			}
 		}
+		return found, cobra.ShellCompDirectiveNoFileComp
 	}
-	return ids, cobra.ShellCompDirectiveNoFileComp
 }
 
-func completeKeys(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	chains, _ := node.Default().List()
-	var keys []string
-	for _, c := range chains {
-		if !slices.Contains(args, c.Key.String()) {
-			keys = append(keys, cobra.CompletionWithDesc(c.Key.String(), fmt.Sprintf("%s in %s", c.Interface, podOf(c))))
+func idsOf(c node.Chain) []cobra.Completion {
+	var ids []cobra.Completion
+	for _, m := range c.Members {
+		if m.Owner.Kind != record.OwnerLibxdp {
+			ids = append(ids, cobra.CompletionWithDesc(fmt.Sprint(m.ID), fmt.Sprintf("%s on %s in %s", m.Name, c.Interface, podOf(c))))
 		}
 	}
-	return keys, cobra.ShellCompDirectiveNoFileComp
+	return ids
+}
+
+func keyOf(c node.Chain) []cobra.Completion {
+	return []cobra.Completion{cobra.CompletionWithDesc(c.Key.String(), fmt.Sprintf("%s in %s", c.Interface, podOf(c)))}
 }
 
 // completeInterfaces lists those of the namespace that the flags before it name.
 func completeInterfaces(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	p := &place{cmd: cmd}
+	t := &target{cmd: cmd}
 	// A subcommand without these flags has the empty values.
-	p.netns, _ = cmd.Flags().GetString("netns")
-	p.pid, _ = cmd.Flags().GetInt("pid")
-	p.pod, _ = cmd.Flags().GetString("pod")
-	path, err := p.netNS(node.Default())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+	t.netns, _ = cmd.Flags().GetString("netns")
+	t.pid, _ = cmd.Flags().GetInt("pid")
+	t.pod, _ = cmd.Flags().GetString("pod")
+	var ns *netdev.NetNS
+	path, err := t.netNS(node.Default())
+	if err == nil {
+		ns, err = openNetNS(path)
 	}
-	if path == "" {
-		path = netdev.CurrentPath
-	}
-	ns, err := netdev.OpenNetNS(path)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -199,19 +183,6 @@ func completeNetNS(*cobra.Command, []string, string) ([]string, cobra.ShellCompD
 		names[i] = entry.Name()
 	}
 	return names, cobra.ShellCompDirectiveDefault
-}
-
-func completePods(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	chains, _ := node.Default().List()
-	var pods []string
-	for _, c := range chains {
-		for _, o := range c.Owners {
-			if pod := o.PodNamespace + "/" + o.PodName; o.PodName != "" && !slices.Contains(pods, pod) {
-				pods = append(pods, pod)
-			}
-		}
-	}
-	return pods, cobra.ShellCompDirectiveNoFileComp
 }
 
 func completePrograms(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {

@@ -8,12 +8,74 @@ import (
 	"strings"
 
 	"github.com/containernetworking/cni/libcni"
+	"github.com/spf13/cobra"
 
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 )
 
 // pluginType is the type of our entry in a conflist.
 const pluginType = "xdp-chain"
+
+func conflistCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "conflist",
+		Short: "Look at network configuration lists",
+	}
+	cmd.AddCommand(validateCommand())
+	return cmd
+}
+
+func validateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "validate FILE...",
+		Short: "Say what is wrong with conflists, as far as that can be told without a pod",
+		Long: "Say what is wrong with conflists, as far as that can be told without a pod: JSON, fields,\n" +
+			"versions of CNI, the order of plugins, capabilities, and every program's object, globals and\n" +
+			"maps. Nothing is touched, no root is needed, and the kernel may yet refuse a program, which\n" +
+			"doctor finds out.\n\n" + exitHelp,
+		Args: files,
+	}
+	out := addOutput(cmd, formatTable, formatJSON, formatYAML)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		validations := make([]*validation, len(args))
+		wrong := false
+		for i, path := range args {
+			validations[i] = validate(path)
+			wrong = wrong || len(validations[i].Faults) > 0
+		}
+		if err := out.print(validations, validationsText(out.screen(), validations, quiet(cmd)), nil); err != nil {
+			return err
+		}
+		if wrong {
+			return errors.New("") // all is said
+		}
+		return nil
+	}
+	return cmd
+}
+
+func validationsText(s table.Screen, validations []*validation, onlyFaults bool) string {
+	var out strings.Builder
+	line := func(file string, c table.Colour, kind, text string) {
+		fmt.Fprintf(&out, "%s: %s%s\n", table.Printable(file), s.Paint(c, kind), table.Printable(text))
+	}
+	for _, v := range validations {
+		for _, f := range v.Faults {
+			line(v.File, table.Red, "fault", ": "+f)
+		}
+		if onlyFaults {
+			continue
+		}
+		for _, w := range v.Warnings {
+			line(v.File, table.Yellow, "warning", ": "+w)
+		}
+		if len(v.Faults) == 0 {
+			line(v.File, table.Green, "ok", fmt.Sprintf(", network %s", v.Network))
+		}
+	}
+	return out.String()
+}
 
 // readConflist returns our entry in a conflist as a runtime hands it over: numbers are
 // rounded as libcni rounds them. Errors are a sentence a line, each with the file.
@@ -62,12 +124,3 @@ func parseEntry(list *libcni.NetworkConfigList, i int) (*config.Conf, error) {
 }
 
 func entryPath(i int) string { return fmt.Sprintf("plugins[%d]", i) }
-
-// inEachLine puts a place in front of every line of an error.
-func inEachLine(place string, err error) error {
-	var errs []error
-	for line := range strings.Lines(err.Error()) {
-		errs = append(errs, fmt.Errorf("%s: %s", place, strings.TrimSpace(line)))
-	}
-	return errors.Join(errs...)
-}

@@ -3,16 +3,27 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"debug/buildinfo"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 
+	"github.com/containernetworking/cni/libcni"
 	"github.com/spf13/cobra"
 
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/version"
 )
 
 func doctorCommand() *cobra.Command {
@@ -28,14 +39,14 @@ func doctorCommand() *cobra.Command {
 	}
 	cmd.Flags().StringSliceVar(&cni.bin, "cni-bin", []string{"/opt/cni/bin"}, "`folders` in which the runtime looks for CNI plugins")
 	cmd.Flags().StringVar(&cni.conf, "cni-conf", "/etc/cni/net.d", "`folder` in which the runtime looks for conflists")
-	output := addFormat(cmd, formatTable, formatJSON, formatYAML)
+	out := addOutput(cmd, formatTable, formatJSON, formatYAML)
 	timeout := addTimeout(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, cancel := timeout.context(cmd.Context())
 		defer cancel()
 		findings := examine(ctx, node.Default(), cni)
-		if err := printFindings(newPage(cmd.OutOrStdout(), *output), *output, findings, quiet(cmd)); err != nil {
-			return unread(err)
+		if err := out.print(findings, findingsText(out.screen(), findings, quiet(cmd)), nil); err != nil {
+			return err
 		}
 		for _, f := range findings {
 			if f.State == node.StateFailing {
@@ -67,61 +78,230 @@ func examineCatalog(dir string) node.Finding {
 	return node.OK(check, fmt.Sprintf("%d programs, %d of them built in", len(c.Names()), len(catalog.Builtins())))
 }
 
-func inOneLine(err error) string {
-	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
-	for i := range lines {
-		lines[i] = strings.TrimSpace(lines[i])
-	}
-	return strings.Join(lines, "; ")
-}
-
 // The columns in which findings are printed; what is found follows.
 const (
 	stateWidth = len("failing")
 	checkWidth = len("trampolines")
-	foundAt    = stateWidth + columnGap + checkWidth + columnGap
+	foundAt    = stateWidth + table.Gap + checkWidth + table.Gap
 )
 
-var stateColours = map[node.FindingState]colour{node.StateOK: green, node.StateWarning: yellow, node.StateFailing: red}
+var stateColours = map[node.FindingState]table.Colour{
+	node.StateOK: table.Green, node.StateWarning: table.Yellow, node.StateFailing: table.Red,
+}
 
-func printFindings(p page, as format, findings []node.Finding, onlyFaults bool) error {
-	if as.structured() {
-		return printValue(p, as, findings)
-	}
+func findingsText(s table.Screen, findings []node.Finding, onlyFaults bool) string {
 	var out strings.Builder
 	for _, f := range findings {
 		if f.State == node.StateOK && onlyFaults {
 			continue
 		}
-		state := fmt.Sprintf("%-*s", stateWidth, f.State)
-		fmt.Fprintf(&out, "%s  %-*s  ", stateColours[f.State].paint(state, p.colour), checkWidth, f.Check)
-		writeIndented(&out, f.Found, p.width)
+		state := s.Paint(stateColours[f.State], fmt.Sprintf("%-*s", stateWidth, f.State))
+		fmt.Fprintf(&out, "%s  %-*s  %s", state, checkWidth, f.Check, s.Wrap(f.Found, foundAt, foundAt))
 		if f.Do != "" {
-			out.WriteString(strings.Repeat(" ", foundAt))
-			writeIndented(&out, "to do: "+f.Do, p.width)
+			out.WriteString(strings.Repeat(" ", foundAt) + s.Wrap("to do: "+f.Do, foundAt, foundAt))
 		}
 	}
-	_, err := p.Write([]byte(out.String()))
-	return err
+	return out.String()
 }
 
-// writeIndented writes text from the column on at which what is found stands, in lines
-// that fit the width, where there is one.
-func writeIndented(out *strings.Builder, text string, width int) {
-	at := foundAt
-	for i, word := range strings.Fields(printable(text)) {
-		length := len([]rune(word))
-		switch {
-		case i == 0:
-		case width > 0 && at+1+length > width:
-			out.WriteString("\n" + strings.Repeat(" ", foundAt))
-			at = foundAt
-		default:
-			out.WriteString(" ")
-			at++
+// pluginPackage is what the plugin's binary was built of.
+const pluginPackage = "github.com/xdp-chain/xdp-chain/plugins/meta/xdp-chain"
+
+// examinePlugin looks for the plugin where the runtime does, which takes the first that it
+// finds. It does not run it: what is installed may be anybody's. needed says that a conflist
+// names it.
+func examinePlugin(folders []string, needed bool) node.Finding {
+	const check = "plugin"
+	for _, folder := range folders {
+		path := filepath.Join(folder, pluginType)
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
-		out.WriteString(word)
-		at += length
+		if err == nil {
+			err = checkInstalled(path, info)
+		}
+		if err != nil {
+			return node.Failing(check, fmt.Sprintf("%s: %v", path, err), "install -o root -g root -m 0755 bin/xdp-chain "+folder+"/")
+		}
+		return examineBuild(path)
 	}
-	out.WriteString("\n")
+	missing := node.Warning(check, fmt.Sprintf("%s is in none of %s", pluginType, strings.Join(folders, ", ")),
+		"install -m 0755 bin/xdp-chain "+folders[0]+"/, or name the runtime's folders with --cni-bin; chains that are loaded by hand do without")
+	if needed {
+		missing.State = node.StateFailing
+	}
+	return missing
+}
+
+// checkInstalled returns nil where root can run a file, and nobody else can change it.
+func checkInstalled(path string, info fs.FileInfo) error {
+	switch mode := info.Mode(); {
+	case !mode.IsRegular():
+		return errors.New("it is not a regular file")
+	case mode.Perm()&0o111 == 0:
+		return fmt.Errorf("nobody may execute it (mode %#o)", mode.Perm())
+	}
+	folder, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	for _, i := range []fs.FileInfo{info, folder} {
+		switch owner := i.Sys().(*syscall.Stat_t).Uid; {
+		case owner != 0:
+			return fmt.Errorf("%s belongs to user %d, who could change what runtimes run as root", i.Name(), owner)
+		case i.Mode().Perm()&0o022 != 0:
+			return fmt.Errorf("%s is writable by others than root (mode %#o), who could change what runtimes run as root", i.Name(), i.Mode().Perm())
+		}
+	}
+	return nil
+}
+
+// examineBuild reads what Go's toolchain wrote into the binary.
+func examineBuild(path string) node.Finding {
+	const check = "plugin"
+	reinstall := "build both of one checkout, and replace " + path + " by a rename: running pods are not touched"
+	build, err := buildinfo.ReadFile(path)
+	switch {
+	case err != nil:
+		return node.Failing(check, fmt.Sprintf("%s: it is no program that Go has built: %v", path, err), reinstall)
+	case build.Path != pluginPackage:
+		return node.Failing(check, fmt.Sprintf("%s: it was built of %s and is another program", path, build.Path), reinstall)
+	}
+	if arch := version.Setting(build, "GOARCH"); arch != "" && arch != runtime.GOARCH {
+		return node.Failing(check, fmt.Sprintf("%s: it was built for %s, and this is %s", path, arch, runtime.GOARCH), reinstall)
+	}
+	if theirs, ours := version.Of(build), version.String(); theirs != ours {
+		return node.Warning(check, fmt.Sprintf("%s is %s, and xdpctl is %s", path, theirs, ours), reinstall)
+	}
+	return node.OK(check, fmt.Sprintf("%s is %s, as xdpctl is", path, version.Of(build)))
+}
+
+// cniFolders are where the runtime looks for plugins, and for networks.
+type cniFolders struct {
+	bin  []string
+	conf string
+}
+
+// confExtensions end the names of files that runtimes read networks from.
+var confExtensions = []string{".conf", ".conflist", ".json"}
+
+// examine says whether the plugin and each conflist that names it can do their part.
+func (f cniFolders) examine(ctx context.Context, n *node.Node) []node.Finding {
+	networks, named := f.examineConf(ctx, n)
+	return append([]node.Finding{examinePlugin(f.bin, named)}, networks...)
+}
+
+// examineConf tells besides whether any file names the plugin.
+func (f cniFolders) examineConf(ctx context.Context, n *node.Node) (findings []node.Finding, named bool) {
+	const check = "conflists"
+	// libcni takes a folder that is not there for an empty one.
+	_, err := os.Stat(f.conf)
+	var files []string
+	if err == nil {
+		files, err = libcni.ConfFiles(f.conf, confExtensions) // by name, as runtimes take them
+	}
+	const byHand = "name the runtime's folder with --cni-conf; chains that are loaded by hand do without"
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return []node.Finding{node.Warning(check, f.conf+" does not exist", byHand)}, false
+	case err != nil:
+		return []node.Finding{node.Failing(check, err.Error(), "run xdpctl as root")}, false
+	}
+	first := ""
+	for i, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			findings = append(findings, node.Failing("conflist", err.Error(), "run xdpctl as root"))
+			continue
+		}
+		if !names(content) && !namedBeside(file) {
+			if i == 0 {
+				first = file
+			}
+			continue
+		}
+		named = true
+		findings = append(findings, examineConflist(ctx, n, file, content))
+	}
+	switch {
+	case !named:
+		findings = append(findings, node.Warning(check, fmt.Sprintf("none in %s names %s: pods get no chain", f.conf, pluginType),
+			"add it to the network's conflist, as conf/10-podnet.conflist does, or "+byHand))
+	case first != "":
+		findings = append(findings, node.Warning(check, fmt.Sprintf("%s comes first by name, and does not name %s", first, pluginType),
+			"containerd and CRI-O take the first file for every pod: add the plugin there, unless that network is one of several (Multus)"))
+	}
+	return findings, named
+}
+
+// names tells whether a network's file names the plugin. One that is not JSON does where it
+// has the name anywhere.
+func names(content []byte) bool {
+	var network struct {
+		Type    string                  `json:"type"`
+		Plugins []struct{ Type string } `json:"plugins"`
+	}
+	if err := json.Unmarshal(content, &network); err != nil {
+		return bytes.Contains(content, []byte(`"`+pluginType+`"`))
+	}
+	for _, p := range network.Plugins {
+		if p.Type == pluginType {
+			return true
+		}
+	}
+	return network.Type == pluginType
+}
+
+// namedBeside tells whether a plugin in a file of its own, which libcni adds to the network,
+// names ours.
+func namedBeside(file string) bool {
+	list, err := libcni.NetworkConfFromFile(file)
+	if err != nil {
+		return false
+	}
+	for _, p := range list.Plugins {
+		if p.Network.Type == pluginType {
+			return true
+		}
+	}
+	return false
+}
+
+func examineConflist(ctx context.Context, n *node.Node, file string, content []byte) node.Finding {
+	const check = "conflist"
+	name := filepath.Base(file)
+	var single struct {
+		Plugins json.RawMessage `json:"plugins"`
+	}
+	if json.Unmarshal(content, &single) == nil && single.Plugins == nil && !namedBeside(file) {
+		return node.Failing(check, fmt.Sprintf("%s: it is one plugin and no list; %s works behind the plugin that makes the interface alone", name, pluginType),
+			"make it a conflist with both in plugins, as conf/10-podnet.conflist is")
+	}
+	v := validate(file)
+	if len(v.Faults) > 0 {
+		return node.Failing(check, name+": "+strings.Join(v.Faults, "; "), "mend it, and try it with xdpctl conflist validate "+file)
+	}
+	if err := verify(ctx, n, v.conf); err != nil {
+		return node.Failing(check, fmt.Sprintf("%s: no pod of network %s could be added: %s", name, v.Network, inOneLine(err)),
+			"STATUS fails with this, which makes the node NotReady on newer runtimes; mend what it names")
+	}
+	if len(v.Warnings) > 0 {
+		return node.Warning(check, name+": "+strings.Join(v.Warnings, "; "), "mend it, and try it with xdpctl conflist validate "+file)
+	}
+	return node.OK(check, fmt.Sprintf("%s: the chains of network %s can be built", name, v.Network))
+}
+
+// verify asks what STATUS asks.
+func verify(ctx context.Context, n *node.Node, c *config.Conf) error {
+	a := node.AttachmentOf(c)
+	var err error
+	if a.Catalog, err = catalog.Open(c.CatalogDir); err != nil {
+		return err
+	}
+	var allowed []string
+	if c.Annotations != nil {
+		allowed = c.Annotations.Allow
+	}
+	return n.Verify(ctx, a, allowed...)
 }

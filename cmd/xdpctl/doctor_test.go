@@ -3,12 +3,12 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 )
 
@@ -21,10 +21,6 @@ func exampleFindings() []node.Finding {
 }
 
 func TestFindingsFitTheTerminal(t *testing.T) {
-	var out bytes.Buffer
-	if err := printFindings(page{Writer: &out, width: 80}, formatTable, exampleFindings(), false); err != nil {
-		t.Fatal(err)
-	}
 	wantText(t, `
 ok       kernel       Linux 6.12.9
 warning  plugin       /opt/cni/bin/xdp-chain is v0.2.0, and xdpctl is v0.3.0
@@ -33,15 +29,12 @@ warning  plugin       /opt/cni/bin/xdp-chain is v0.2.0, and xdpctl is v0.3.0
                       touched
 failing  conflist     10-podnet.conflist: plugins[1]: mode: \x1b[2J
                       to do: mend it
-`, out.String())
+`, findingsText(table.Screen{Width: 80}, exampleFindings(), false))
 }
 
 func TestFindingsInColour(t *testing.T) {
-	var out bytes.Buffer
-	if err := printFindings(page{Writer: &out, colour: true}, formatTable, exampleFindings(), true); err != nil {
-		t.Fatal(err)
-	}
-	if got := out.String(); !strings.HasPrefix(got, "\x1b[33mwarning\x1b[0m  plugin ") || !strings.Contains(got, "\x1b[31mfailing\x1b[0m  conflist ") {
+	got := findingsText(table.Screen{Colour: true}, exampleFindings(), true)
+	if !strings.HasPrefix(got, "\x1b[33mwarning\x1b[0m  plugin ") || !strings.Contains(got, "\x1b[31mfailing\x1b[0m  conflist ") {
 		t.Errorf("printed %q", got)
 	}
 }

@@ -3,15 +3,16 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"io"
+	"net/netip"
+	"strings"
 	"time"
+
+	flowstats "github.com/xdp-chain/xdp-chain/bpf/flow-stats"
 
 	"github.com/spf13/cobra"
 
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 )
 
@@ -21,60 +22,90 @@ func flowsCommand() *cobra.Command {
 		Short: "Show the flows that members flow-stats have counted, the largest first",
 		Args:  noArguments,
 	}
-	output := addFormat(cmd, formatTable, formatJSON, formatYAML)
-	repeat := cmd.Flags().Bool("watch", false, "show them again every second, until interrupted")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *repeat {
-			return unread(watchFlows(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), *output))
-		}
-		chains, err := node.Default().Flows()
-		if len(chains) == 0 && err != nil {
-			return unread(err)
-		}
-		return unread(errors.Join(printFlows(cmd.OutOrStdout(), *output, chains, time.Now()), err))
-	}
-	return cmd
-}
-
-func watchFlows(ctx context.Context, stdout, stderr io.Writer, as format) error {
-	return watch(ctx, stdout, stderr, as, func() (func(io.Writer) error, error) {
+	addWatch(cmd, "show them again every second, until interrupted", func(s table.Screen) (*frame, error) {
 		chains, err := node.Default().Flows()
 		if len(chains) == 0 && err != nil {
 			return nil, err
 		}
-		return func(w io.Writer) error { return printFlows(w, as, chains, time.Now()) }, err
+		return &frame{chains, flowsText(s, chains, time.Now())}, err
 	})
+	return cmd
 }
 
-func printFlows(w io.Writer, as format, chains []node.ChainFlows, now time.Time) error {
-	if as.structured() {
-		return printValue(w, as, chains)
-	}
+// flowsText has a line for each member flow-stats, and below it what is particular about
+// it, and its flows.
+func flowsText(s table.Screen, chains []node.ChainFlows, now time.Time) string {
 	if len(chains) == 0 {
-		_, err := fmt.Fprintln(w, "no chain on this node has a member flow-stats")
-		return err
+		return "no chain on this node has a member flow-stats\n"
 	}
-	heads := alignedLines(func(w io.Writer) {
-		fmt.Fprintln(w, "CHAIN\tPOD\tINTERFACE\tSIDE\tMEMBER")
-		for _, c := range chains {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.Key, podOfFlows(c), c.Interface, c.Side, c.Member)
+	t := table.New("", table.Col("CHAIN"), table.Col("POD"), table.Col("INTERFACE"), table.Col("SIDE"), table.Col("MEMBER"))
+	for _, c := range chains {
+		pod := spacePath(c.NetNS) // where no pod is known
+		if c.Owner.PodName != "" {
+			pod = c.Owner.PodNamespace + "/" + c.Owner.PodName
 		}
-	})
-	var out bytes.Buffer
+		t.Add(c.Key, pod, c.Interface, c.Side, c.Member)
+	}
+	heads := t.Lines(s)
+	var out strings.Builder
 	out.WriteString(heads[0])
 	for i, c := range chains {
 		out.WriteString(heads[i+1])
-		out.WriteString(flowTable(c, now))
+		for _, note := range []string{c.Shared, c.Reason} {
+			if note != "" {
+				out.WriteString("  " + note + "\n")
+			}
+		}
+		if c.Reason == "" {
+			out.WriteString(flowTable(s, c, now))
+		}
 	}
-	_, err := w.Write(out.Bytes())
-	return err
+	return out.String()
 }
 
-// podOfFlows names the pod that wants the member, or the network namespace where none
-// is known.
-func podOfFlows(c node.ChainFlows) string {
-	if c.Owner.PodName == "" {
-		return spacePath(c.NetNS)
+// flowTable has a line for each flow, and below them one for each kind of what is of none,
+// where it is not zero.
+func flowTable(s table.Screen, c node.ChainFlows, now time.Time) string {
+	t := table.New("  ", table.Col("PROTO"), table.Col("SOURCE"), table.Col("DESTINATION"),
+		table.Col("PACKETS", table.Right), table.Col("BYTES", table.Right), table.Col("FIRST", table.Right), table.Col("LAST", table.Right))
+	for _, f := range c.Flows {
+		t.Add(f.Protocol, end(f, f.Source, f.SourcePort), end(f, f.Destination, f.DestinationPort), f.Packets, f.Bytes,
+			ago(now.Sub(f.FirstSeen)), ago(now.Sub(f.LastSeen)))
 	}
-	return c.Owner.PodNamespace + "/" + c.Owner.PodName
+	none := len(c.Flows) == 0
+	for _, r := range []struct {
+		name string
+		flowstats.Traffic
+	}{{"(forgotten)", c.Forgotten}, {"(not IP)", c.NotIP}, {"(unreadable)", c.Unreadable}} {
+		if r.Packets > 0 {
+			t.Add("", r.name, "", r.Packets, r.Bytes, "", "")
+			none = false
+		}
+	}
+	if none {
+		return "  no packets yet\n"
+	}
+	return t.Text(s)
+}
+
+// end prints one end of a flow. Fragments that have no ports show none.
+func end(f flowstats.Flow, a netip.Addr, port uint16) string {
+	if f.LaterFragments || !f.Protocol.HasPorts() {
+		return a.String()
+	}
+	return netip.AddrPortFrom(a, port).String()
+}
+
+// ago prints how long ago something was, in the largest unit that says more than one of
+// it: "119s", "119m", "47h", "2d".
+func ago(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds", max(d, 0)/time.Second)
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return fmt.Sprintf("%dd", d/(24*time.Hour))
 }

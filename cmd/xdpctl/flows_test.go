@@ -3,12 +3,13 @@
 package main
 
 import (
-	"bytes"
 	"net/netip"
 	"testing"
 	"time"
 
 	flowstats "github.com/xdp-chain/xdp-chain/bpf/flow-stats"
+
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/record"
@@ -48,10 +49,6 @@ func exampleFlows() []node.ChainFlows {
 }
 
 func TestFlowsTable(t *testing.T) {
-	var out bytes.Buffer
-	if err := printFlows(&out, formatTable, exampleFlows(), flowsNow); err != nil {
-		t.Fatal(err)
-	}
 	wantText(t, `
 CHAIN    POD           INTERFACE     SIDE  MEMBER
 20481-2  shop/web-0    eth0          pod   flow-stats
@@ -70,16 +67,13 @@ CHAIN    POD           INTERFACE     SIDE  MEMBER
   no packets yet
 4-3      /run/netns/b  eth0          pod   flow-stats
   the pin of map "flows" is missing
-`, out.String())
+`, flowsText(table.Screen{}, exampleFlows(), flowsNow))
 }
 
 func TestNoFlows(t *testing.T) {
-	var out bytes.Buffer
-	if err := printFlows(&out, formatTable, nil, flowsNow); err != nil {
-		t.Fatal(err)
-	}
-	if want := "no chain on this node has a member flow-stats\n"; out.String() != want {
-		t.Errorf("got %q, want %q", out.String(), want)
+	got := flowsText(table.Screen{}, nil, flowsNow)
+	if want := "no chain on this node has a member flow-stats\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

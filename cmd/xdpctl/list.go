@@ -3,15 +3,18 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/record"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
 
 func listCommand() *cobra.Command {
@@ -22,11 +25,11 @@ func listCommand() *cobra.Command {
 			"and --pod show those of one interface, of one network namespace, or of one pod.",
 		Args: noArguments,
 	}
-	p := addPlace(cmd)
-	output := addFormat(cmd, formatTable, formatWide, formatJSON, formatYAML)
+	on := addTarget(cmd)
+	out := addOutput(cmd, formatTable, formatWide, formatJSON, formatYAML)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		n := node.Default()
-		shows, err := p.selection(n)
+		shows, err := on.filter(n)
 		if err != nil {
 			return err
 		}
@@ -34,45 +37,34 @@ func listCommand() *cobra.Command {
 		if len(chains) == 0 && err != nil {
 			return unread(err)
 		}
-		chains = selected(chains, shows)
-		out := cmd.OutOrStdout()
+		chains = slices.DeleteFunc(chains, func(c node.Chain) bool { return !shows(c) })
+		var text string
 		switch {
-		case output.structured():
 		case quiet(cmd):
-			return unread(errors.Join(printIDs(out, chains), err))
+			text = idsText(chains)
 		case len(chains) == 0:
-			_, printErr := fmt.Fprintln(out, p.noChains())
-			return unread(errors.Join(printErr, err))
+			text = on.noChains() + "\n"
+		default:
+			text = listText(out.screen(), chains, time.Now())
 		}
-		return unread(errors.Join(printList(newPage(out, *output), *output, chains, time.Now()), err))
+		return out.print(chains, text, err)
 	}
 	return cmd
 }
 
 // noChains says where there are none.
-func (p *place) noChains() string {
+func (t *target) noChains() string {
 	switch {
-	case p.iface != "":
-		return "no chain on " + p.where()
-	case p.elsewhere():
-		return "no chains in " + p.space()
+	case t.iface != "":
+		return "no chain on " + t.String()
+	case t.namesNetNS():
+		return "no chains in " + t.netNSWords()
 	}
 	return "no chains on this node"
 }
 
-// selected keeps the chains that a selection takes.
-func selected(chains []node.Chain, takes func(*node.Chain) bool) []node.Chain {
-	kept := make([]node.Chain, 0, len(chains))
-	for _, c := range chains {
-		if takes(&c) {
-			kept = append(kept, c)
-		}
-	}
-	return kept
-}
-
-// printIDs prints what unload takes.
-func printIDs(w io.Writer, chains []node.Chain) error {
+// idsText is what unload takes, an id a line.
+func idsText(chains []node.Chain) string {
 	var out strings.Builder
 	for _, c := range chains {
 		for _, m := range c.Members {
@@ -81,28 +73,131 @@ func printIDs(w io.Writer, chains []node.Chain) error {
 			}
 		}
 	}
-	_, err := io.WriteString(w, out.String())
-	return err
+	return out.String()
 }
 
-func printList(p page, as format, chains []node.Chain, now time.Time) error {
-	if as.structured() {
-		return printValue(p, as, chains)
-	}
-	heads, members := chainTable(chains).lines(p), memberTable(chains, now).lines(p)
+// listText has a line for each chain, and below it one for each member.
+func listText(s table.Screen, chains []node.Chain, now time.Time) string {
+	heads, members := chainTable(chains).Lines(s), memberTable(chains, now).Lines(s)
 	var out strings.Builder
 	out.WriteString(heads[0] + members[0])
 	next := 1
 	for i, c := range chains {
 		out.WriteString(heads[i+1])
 		for _, reason := range reasons(c) {
-			out.WriteString(p.note(reason))
+			out.WriteString(s.Note(reason))
 		}
 		for range c.Members {
 			out.WriteString(members[next])
 			next++
 		}
 	}
-	_, err := io.WriteString(p, out.String())
-	return err
+	return out.String()
+}
+
+// chainTable has a line for each chain.
+func chainTable(chains []node.Chain) *table.Table {
+	t := table.New("",
+		table.Col("CHAIN"), table.Col("POD", table.Cut), table.Col("INTERFACE"), table.Col("SIDE"), table.Col("MODE"),
+		table.Col("DISPATCHER", table.Wide), table.Col("ATTACH", table.Wide),
+		table.Col("GENERATION", table.Wide, table.Right), table.Col("NETNS", table.Wide))
+	for _, c := range chains {
+		var mode any = c.Mode
+		if c.ModeReason != "" {
+			mode = table.Yellow.Of(c.Mode)
+		}
+		t.Add(c.Key, podOf(c), c.Interface, c.Side, mode, c.Dispatcher, c.Attach, c.Generation, c.NetNS)
+	}
+	return t
+}
+
+// memberTable has a line for each member of each chain, aligned over all.
+func memberTable(chains []node.Chain, now time.Time) *table.Table {
+	t := table.New("  ",
+		table.Col("POS", table.Right), table.Col("ID", table.Right), table.Col("NAME", table.Cut),
+		table.Col("FUNCTION", table.Wide), table.Col("PRIORITY", table.Right), table.Col("PROCEEDS ON"),
+		table.Col("OWNER", table.Cut), table.Col("AGE", table.Right),
+		table.Col("CREATED", table.Wide), table.Col("PROGRAM", table.Wide, table.Right), table.Col("METADATA", table.Wide))
+	for _, c := range chains {
+		for _, m := range c.Members {
+			var age, created string
+			if !m.CreatedAt.IsZero() {
+				age, created = ago(now.Sub(m.CreatedAt)), m.CreatedAt.Format(time.RFC3339)
+			}
+			owner := m.Owner.Kind.String()
+			if m.Owner.Kind == record.OwnerAttachment {
+				owner = m.Owner.Network
+			}
+			t.Add(m.Position, orNothing(m.ID), m.Name, m.Function, m.Priority, m.ProceedOn, owner, age,
+				created, orNothing(m.ProgramID), strings.Join(assigned(m.Metadata), " "))
+		}
+	}
+	return t
+}
+
+// orNothing leaves out the 0 of an id that there is none of.
+func orNothing[N record.ID | uint32](id N) string {
+	if id == 0 {
+		return ""
+	}
+	return fmt.Sprint(id)
+}
+
+// assigned prints metadata and globals as load takes them, by name.
+func assigned[V ~string | ~[]byte](values map[string]V) []string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		list = append(list, name+"="+string(values[name]))
+	}
+	return list
+}
+
+// reasons say why a chain is not what its network would rather have, and what else there
+// is for its sake.
+func reasons(c node.Chain) []string {
+	var list []string
+	if c.ModeReason != "" {
+		list = append(list, fmt.Sprintf("mode %s: %s", c.Mode, c.ModeReason))
+	}
+	if c.DispatcherReason != "" {
+		list = append(list, fmt.Sprintf("dispatcher %s: %s", c.Dispatcher, c.DispatcherReason))
+	}
+	if c.PeerGRO != "" {
+		list = append(list, fmt.Sprintf("GRO is on at %s, the other end, for members that transmit", c.PeerGRO))
+	}
+	if c.LibxdpStatus != "" {
+		list = append(list, "with libxdp's tools: "+c.LibxdpStatus)
+	}
+	return list
+}
+
+// hostPod stands where the pod would, for the namespace that xdpctl runs in.
+const hostPod = "(host)"
+
+// spacePath is how a table shows the path of a network namespace.
+func spacePath(path string) string {
+	if path == netdev.CurrentPath {
+		return hostPod
+	}
+	return path
+}
+
+// podOf names the pods whose chain it is, or the network namespace where none is
+// known.
+func podOf(c node.Chain) string {
+	if pods := podsOf(c); len(pods) > 0 {
+		return strings.Join(pods, ",")
+	}
+	return spacePath(c.NetNS)
+}
+
+// podsOf names the pods whose chain it is, each once.
+func podsOf(c node.Chain) []string {
+	var pods []string
+	for _, o := range c.Owners {
+		if pod := o.PodNamespace + "/" + o.PodName; o.PodName != "" && !slices.Contains(pods, pod) {
+			pods = append(pods, pod)
+		}
+	}
+	return pods
 }

@@ -17,7 +17,7 @@ import (
 
 // loadFlags are the flags of load.
 type loadFlags struct {
-	*place
+	*target
 	*program
 	name          string
 	priority      int
@@ -40,7 +40,7 @@ func loadCommand() *cobra.Command {
 		Args: noArguments,
 	}
 	f := addLoad(cmd)
-	output := addFormat(cmd, formatText, formatJSON, formatYAML)
+	out := addOutput(cmd, formatText, formatJSON, formatYAML)
 	timeout := addTimeout(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		n := node.Default()
@@ -54,13 +54,13 @@ func loadCommand() *cobra.Command {
 		if err != nil {
 			return failed(err)
 		}
-		return unread(printMember(cmd, *output, m, fmt.Sprintf("member %d (%s) at position %d of %s, priority %d", m.ID, m.Name, m.Position, f.where(), m.Priority)))
+		return out.printMember(m, fmt.Sprintf("member %d (%s) at position %d of %s, priority %d", m.ID, m.Name, m.Position, f.target, m.Priority))
 	}
 	return cmd
 }
 
 func addLoad(cmd *cobra.Command) *loadFlags {
-	f := &loadFlags{place: addPlace(cmd), program: addProgram(cmd)}
+	f := &loadFlags{target: addTarget(cmd), program: addProgram(cmd)}
 	flags := cmd.Flags()
 	flags.StringVar(&f.name, "name", "", "`name` of the member in its chain; without it, one is made of the function's")
 	flags.IntVar(&f.priority, "priority", chain.DefaultPriority, "its place in the chain: 0 runs first; without it, what the catalog or the object says")
@@ -76,45 +76,32 @@ func addLoad(cmd *cobra.Command) *loadFlags {
 // read makes of the flags what is to be loaded.
 func (f *loadFlags) read(n *node.Node) (node.Load, error) {
 	l := f.load
-	err := f.program.check()
+	r, err := f.program.read()
 	if err == nil {
 		err = l.LibxdpVersion.UnmarshalJSON(strconv.AppendUint(nil, uint64(f.libxdpVersion), 10))
 	}
 	if err == nil {
-		l.Place, err = f.place.resolve(n)
-	}
-	if err == nil {
-		l.Entry = f.entry
-		l.Catalog, err = f.openCatalog()
+		l.Place, err = f.target.resolve(n)
 	}
 	if err == nil {
 		l.Metadata, err = assignments("--metadata", f.metadata, func(text string) (string, error) { return text, nil })
 	}
-	if err == nil {
-		l.Program, err = f.readProgram()
+	if err != nil {
+		return l, err
 	}
-	return l, err
-}
-
-func (f *loadFlags) readProgram() (config.Program, error) {
-	p := config.Program{Name: f.name, Object: f.object, Function: f.function}
-	flags := f.place.cmd.Flags()
-	if flags.Changed("priority") {
-		p.Priority = &f.priority
+	l.Entry, l.Catalog = r.Entry, r.Catalog
+	l.Program = config.Program{Name: f.name, Object: r.Object, Function: r.Function, Globals: r.Globals, Maps: r.Maps}
+	if f.cmd.Flags().Changed("priority") {
+		l.Program.Priority = &f.priority
 	}
-	if flags.Changed("proceed-on") {
+	if f.cmd.Flags().Changed("proceed-on") {
 		set, err := actionSet(f.proceedOn)
 		if err != nil {
-			return p, err
+			return l, err
 		}
-		p.ProceedOn = &set
+		l.Program.ProceedOn = &set
 	}
-	var err error
-	if p.Globals, err = f.globalValues(); err != nil {
-		return p, err
-	}
-	p.Maps, err = f.mapSettings()
-	return p, err
+	return l, nil
 }
 
 // actionSet reads verdicts, each once, or none.
@@ -139,13 +126,9 @@ func actionSet(names []string) (set chain.ActionSet, err error) {
 
 // printMember prints a member that was changed: as a value, as a sentence, or its id
 // alone.
-func printMember(cmd *cobra.Command, as format, m node.ChainMember, sentence string) error {
-	if as.structured() {
-		return printValue(cmd.OutOrStdout(), as, m)
-	}
-	if quiet(cmd) {
+func (o *output) printMember(m node.ChainMember, sentence string) error {
+	if quiet(o.cmd) {
 		sentence = strconv.Itoa(int(m.ID))
 	}
-	_, err := fmt.Fprintln(cmd.OutOrStdout(), sentence)
-	return err
+	return o.print(m, sentence+"\n", nil)
 }

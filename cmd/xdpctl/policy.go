@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
@@ -38,7 +39,7 @@ func policyCommand() *cobra.Command {
 	cmd.Flags().StringVar(&conflist, "conflist", "", "file with the network's configuration list")
 	cmd.Flags().StringVar(&annotation, "annotation", "", "value of the pod's annotation "+catalog.Annotation)
 	cmd.Flags().StringVar(&namespace, "namespace", "", "Kubernetes namespace of the pod")
-	output := addFormat(cmd, formatTable, formatJSON, formatYAML)
+	out := addOutput(cmd, formatTable, formatJSON, formatYAML)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if conflist == "" {
 			return errors.New("which network? Give its configuration list, such as --conflist /etc/cni/net.d/10-podnet.conflist")
@@ -52,7 +53,7 @@ func policyCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return unread(f.print(cmd.OutOrStdout(), *output))
+		return out.print(f, f.text(out.screen()), nil)
 	}
 	return cmd
 }
@@ -80,37 +81,26 @@ func foresee(c *config.Conf, namespace, annotation string) (*foreseen, error) {
 	return f, err
 }
 
-func (f *foreseen) print(w io.Writer, as format) error {
-	if as.structured() {
-		return printValue(w, as, f)
-	}
-	var err error
+// text has a line for each member.
+func (f *foreseen) text(s table.Screen) string {
 	switch {
 	case f.Excluded && f.Namespace == "":
-		_, err = fmt.Fprintf(w, "no chain: network %s has it for some namespaces alone; give --namespace\n", f.Network)
+		return fmt.Sprintf("no chain: network %s has it for some namespaces alone; give --namespace\n", f.Network)
 	case f.Excluded:
-		_, err = fmt.Fprintf(w, "no chain: network %s excludes the pods of namespace %s\n", f.Network, f.Namespace)
+		return fmt.Sprintf("no chain: network %s excludes the pods of namespace %s\n", f.Network, f.Namespace)
 	case len(f.Chains) == 0:
-		_, err = fmt.Fprintf(w, "no chain: network %s lists no programs, and the annotation names none\n", f.Network)
-	default:
-		for _, line := range alignedLines(f.table) {
-			if _, err = io.WriteString(w, line); err != nil {
-				break
-			}
-		}
+		return fmt.Sprintf("no chain: network %s lists no programs, and the annotation names none\n", f.Network)
 	}
-	return err
-}
-
-func (f *foreseen) table(w io.Writer) {
-	fmt.Fprintln(w, "SIDE\tPOSITION\tNAME\tPRIORITY\tPROCEEDS ON\tSOURCE\tORIGIN")
+	t := table.New("", table.Col("SIDE"), table.Col("POSITION"), table.Col("NAME"), table.Col("PRIORITY"), table.Col("PROCEEDS ON"),
+		table.Col("SOURCE"), table.Col("ORIGIN"))
 	for _, c := range f.Chains {
 		for _, m := range c.Members {
 			origin := m.Origin
 			if m.CatalogFile != "" {
 				origin += ", by " + m.CatalogFile
 			}
-			fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\t%s\t%s\n", c.Side, m.Position, m.Name, m.Priority, m.ProceedOn, m.Source, origin)
+			t.Add(c.Side, m.Position, m.Name, m.Priority, m.ProceedOn, m.Source, origin)
 		}
 	}
+	return t.Text(s)
 }

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/strict"
 )
 
@@ -49,32 +51,61 @@ func (p *program) check() (err error) {
 	return err
 }
 
-// openCatalog reads the catalog, where it is needed; else there is none.
-func (p *program) openCatalog() (*catalog.Catalog, error) {
-	if p.entry == "" {
+// read reads what the flags say, as a replacement has it.
+func (p *program) read() (node.Replacement, error) {
+	if err := p.check(); err != nil {
+		return node.Replacement{}, err
+	}
+	r := node.Replacement{Object: p.object, Entry: p.entry, Function: p.function}
+	var err error
+	if p.entry != "" { // else there is no need of a catalog
+		if r.Catalog, err = catalog.Open(p.catalogDir); err != nil {
+			return r, failed(err)
+		}
+	}
+	if r.Globals, err = assignments("--global", p.globals, readGlobal); err != nil {
+		return r, err
+	}
+	r.Maps, err = assignments("--map", p.maps, readMapSettings)
+	return r, err
+}
+
+// assignments reads the NAME=VALUE of a flag that may be repeated; nil for none.
+func assignments[V any](flag string, texts []string, read func(value string) (V, error)) (map[string]V, error) {
+	if len(texts) == 0 {
 		return nil, nil
 	}
-	c, err := catalog.Open(p.catalogDir)
-	return c, failed(err)
+	set := make(map[string]V, len(texts))
+	for _, text := range texts {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("%s %q is no assignment; give it as NAME=VALUE", flag, text)
+		}
+		if _, twice := set[name]; twice {
+			return nil, fmt.Errorf("%s sets %s twice; which one counts would be a guess", flag, name)
+		}
+		v, err := read(value)
+		if err != nil {
+			return nil, inEachLine(flag+" "+name, err)
+		}
+		set[name] = v
+	}
+	return set, nil
 }
 
-// globalValues are the values as JSON.
-func (p *program) globalValues() (map[string]json.RawMessage, error) {
-	return assignments("--global", p.globals, func(text string) (json.RawMessage, error) {
-		if json.Valid([]byte(text)) {
-			return json.RawMessage(text), nil
-		}
-		return json.Marshal(text)
-	})
+// readGlobal reads JSON if it is JSON, and else a string.
+func readGlobal(text string) (json.RawMessage, error) {
+	if json.Valid([]byte(text)) {
+		return json.RawMessage(text), nil
+	}
+	return json.Marshal(text)
 }
 
-func (p *program) mapSettings() (map[string]config.MapSettings, error) {
-	return assignments("--map", p.maps, func(text string) (config.MapSettings, error) {
-		var s config.MapSettings
-		err := strict.JSON([]byte(text), &s, strict.Options{Document: "the settings"})
-		if errors.As(err, new(*strict.SyntaxError)) {
-			err = fmt.Errorf(`it is not JSON: %w; give an object such as {"maxEntries": 100, "entries": [{"key": 1, "value": 2}]}`, err)
-		}
-		return s, err
-	})
+func readMapSettings(text string) (config.MapSettings, error) {
+	var s config.MapSettings
+	err := strict.JSON([]byte(text), &s, strict.Options{Document: "the settings"})
+	if errors.As(err, new(*strict.SyntaxError)) {
+		err = fmt.Errorf(`it is not JSON: %w; give an object such as {"maxEntries": 100, "entries": [{"key": 1, "value": 2}]}`, err)
+	}
+	return s, err
 }

@@ -22,14 +22,14 @@ func replaceCommand() *cobra.Command {
 	p := addProgram(cmd)
 	var force bool
 	cmd.Flags().BoolVar(&force, "force", false, "replace a member that came with a CNI network, too; CHECK of its pod then fails")
-	output := addFormat(cmd, formatText, formatJSON, formatYAML)
+	out := addOutput(cmd, formatText, formatJSON, formatYAML)
 	timeout := addTimeout(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ids, err := parseIDs(args)
 		if err != nil {
 			return err
 		}
-		r, err := p.replacement()
+		r, err := p.read()
 		if err != nil {
 			return err
 		}
@@ -40,23 +40,7 @@ func replaceCommand() *cobra.Command {
 		if err != nil {
 			return failed(err)
 		}
-		return unread(printMember(cmd, *output, m, fmt.Sprintf("member %d (%s) runs %s, at position %d as before", m.ID, m.Name, m.Function, m.Position)))
+		return out.printMember(m, fmt.Sprintf("member %d (%s) runs %s, at position %d as before", m.ID, m.Name, m.Function, m.Position))
 	}
 	return cmd
-}
-
-func (p *program) replacement() (node.Replacement, error) {
-	if err := p.check(); err != nil {
-		return node.Replacement{}, err
-	}
-	r := node.Replacement{Object: p.object, Entry: p.entry, Function: p.function}
-	var err error
-	if r.Catalog, err = p.openCatalog(); err != nil {
-		return r, err
-	}
-	if r.Globals, err = p.globalValues(); err != nil {
-		return r, err
-	}
-	r.Maps, err = p.mapSettings()
-	return r, err
 }

@@ -29,7 +29,7 @@ var printed = []struct {
 	{"get", node.MemberDetail{}, []string{"get", "ID"}},
 	{"check", []node.CheckedChain{}, []string{"check", "--all"}},
 	{"policy", foreseen{}, []string{"policy", "--conflist", "CONFLIST", "--annotation", "ratelimit"}},
-	{"conflist-validate", []*judgement{}, []string{"conflist", "validate", "CONFLIST"}},
+	{"conflist-validate", []*validation{}, []string{"conflist", "validate", "CONFLIST"}},
 	{"doctor", []node.Finding{}, nil}, // what it finds is the machine's
 }
 

@@ -3,13 +3,14 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"io"
+	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 func statsCommand() *cobra.Command {
@@ -18,32 +19,103 @@ func statsCommand() *cobra.Command {
 		Short: "Show which member of each chain decided over how many packets",
 		Args:  noArguments,
 	}
-	output := addFormat(cmd, formatTable, formatJSON, formatYAML)
-	watch := cmd.Flags().Bool("watch", false, "show it again every second, with packets per second, until interrupted")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *watch {
-			return unread(watchStats(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), *output))
-		}
-		now, err := take(node.Default())
-		if len(now.stats) == 0 && err != nil {
-			return unread(err)
-		}
-		return unread(errors.Join(now.print(cmd.OutOrStdout(), *output, nil), err))
-	}
-	return cmd
-}
-
-// watchStats prints a snapshot every second until ctx is done, each with the rates
-// since the one before.
-func watchStats(ctx context.Context, stdout, stderr io.Writer, as format) error {
-	var before *snapshot
-	return watch(ctx, stdout, stderr, as, func() (func(io.Writer) error, error) {
-		now, err := take(node.Default())
+	var before *sample // of the look before
+	addWatch(cmd, "show it again every second, with packets per second, until interrupted", func(s table.Screen) (*frame, error) {
+		now, err := takeSample(node.Default())
 		if len(now.stats) == 0 && err != nil {
 			return nil, err
 		}
-		earlier := before
+		text := now.text(s, before)
 		before = now
-		return func(w io.Writer) error { return now.print(w, as, earlier) }, err
+		return &frame{now.stats, text}, err
 	})
+	return cmd
+}
+
+// sample is the counts of all chains at one time.
+type sample struct {
+	at    time.Time
+	stats []node.ChainStats
+	pods  map[chain.Key]string
+}
+
+// takeSample reads the counts of the node's chains. What could be read is in the
+// sample even where there is an error.
+func takeSample(n *node.Node) (*sample, error) {
+	stats, err := n.Stats()
+	now := &sample{at: time.Now(), stats: stats, pods: make(map[chain.Key]string)}
+	// The same records are read; what is wrong with them is in err already.
+	chains, _ := n.List()
+	for _, c := range chains {
+		now.pods[c.Key] = podOf(c)
+	}
+	return now, err
+}
+
+// text has a line for each count that is not zero, below those of a chain their total, and
+// a sentence where the chain does not count. With an earlier sample it shows rates besides.
+func (now *sample) text(s table.Screen, before *sample) string {
+	if len(now.stats) == 0 {
+		return "no chains on this node\n"
+	}
+	perSecond := ""
+	if before != nil {
+		perSecond = "PER SECOND"
+	}
+	t := table.New("", table.Col("CHAIN"), table.Col("POD"), table.Col("INTERFACE"), table.Col("DECIDED BY"), table.Col("VERDICT"),
+		table.Col("PACKETS"), table.Col(perSecond))
+	for _, c := range now.stats {
+		head := []any{c.Key, now.pods[c.Key], c.Interface} // of the chain's first line alone
+		add := func(cells ...any) {
+			t.Add(append(head, cells...)...)
+			head = []any{"", "", ""}
+		}
+		var total uint64
+		for _, r := range c.Rows {
+			total += r.Packets
+			add(r.Member, r.Verdict, alignedPackets(r.Packets), now.rate(r.Packets, before, c.Key, &r))
+		}
+		if c.Reason == "" || total > 0 {
+			add("total", "", alignedPackets(total), now.rate(total, before, c.Key, nil))
+		}
+		if c.Reason != "" {
+			add(c.Reason)
+		}
+	}
+	return t.Text(s)
+}
+
+// alignedPackets aligns a number with the title of its column as long as it fits below it.
+func alignedPackets(n uint64) string { return fmt.Sprintf("%*d", len("PACKETS"), n) }
+
+// rate returns what came a second of a number of packets, where there is an earlier
+// sample of the chain. row is nil for the total.
+func (now *sample) rate(packets uint64, before *sample, key chain.Key, row *chain.Count) string {
+	if before == nil {
+		return ""
+	}
+	earlier, ok := before.packets(key, row)
+	if !ok || packets < earlier {
+		return ""
+	}
+	rate := float64(packets-earlier) / now.at.Sub(before.at).Seconds()
+	return fmt.Sprintf("%*.0f", len("PER SECOND"), rate)
+}
+
+// packets returns what a row of a chain counted, or the chain's total where row is
+// nil, and false where the chain is not in the sample.
+func (now *sample) packets(key chain.Key, row *chain.Count) (uint64, bool) {
+	for _, c := range now.stats {
+		if c.Key != key {
+			continue
+		}
+		var sum uint64
+		for _, r := range c.Rows {
+			if row == nil || r.Member == row.Member && r.Verdict == row.Verdict {
+				sum += r.Packets
+			}
+		}
+		return sum, true
+	}
+	return 0, false
 }

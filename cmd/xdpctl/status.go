@@ -5,12 +5,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -25,73 +25,68 @@ func statusCommand() *cobra.Command {
 		Example: "  xdpctl status\n  xdpctl status --iface eth0 -o wide",
 		Args:    noArguments,
 	}
-	p := addPlace(cmd)
-	output := addFormat(cmd, formatTable, formatWide, formatJSON, formatYAML)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	on := addTarget(cmd)
+	out := addOutput(cmd, formatTable, formatWide, formatJSON, formatYAML)
+	cmd.RunE = func(*cobra.Command, []string) error {
 		n := node.Default()
-		netns, err := p.netNS(n)
+		netns, err := on.netNS(n)
 		if err != nil {
 			return err
 		}
-		hooks, err := n.Hooks(node.HookQuery{NetNS: netns, Interface: p.iface})
+		hooks, err := n.Hooks(node.HookQuery{NetNS: netns, Interface: on.iface})
 		switch {
 		case netns == "" && errors.Is(err, netdev.ErrNoInterface):
 			return absent(fmt.Errorf("%w; without --iface those with an XDP program are shown", err))
 		case len(hooks) == 0 && err != nil:
 			return failed(err)
 		}
-		return unread(errors.Join(printHooks(newPage(cmd.OutOrStdout(), *output), *output, hooks), err))
+		return out.print(hooks, statusText(out.screen(), hooks), err)
 	}
 	return cmd
 }
 
-func printHooks(p page, as format, hooks []node.Hook) error {
-	if as.structured() {
-		return printValue(p, as, hooks)
-	}
+// statusText has a line for each namespace, and below it what [hookTable] has of it.
+func statusText(s table.Screen, hooks []node.Hook) string {
 	if len(hooks) == 0 {
-		_, err := fmt.Fprintln(p, "no XDP programs here")
-		return err
+		return "no XDP programs here\n"
 	}
-	lines := hookTable(hooks).lines(p)
+	lines := hookTable(hooks).Lines(s)
 	var out strings.Builder
 	out.WriteString(lines[0])
 	next, netns := 1, ""
 	for _, h := range hooks {
 		if h.NetNS != netns {
 			netns = h.NetNS
-			out.WriteString(printable(spaceOf(h)) + "\n")
+			out.WriteString(table.Printable(spaceOf(h)) + "\n")
 		}
 		out.WriteString(lines[next])
 		if note := holding(h); note != "" {
-			out.WriteString(p.note(note))
+			out.WriteString(s.Note(note))
 		}
 		out.WriteString(strings.Join(lines[next+1:next+1+len(h.Members)], ""))
 		next += 1 + len(h.Members)
 	}
-	_, err := io.WriteString(p, out.String())
-	return err
+	return out.String()
 }
 
 // hookTable has a line for each hook, and below it one for each member.
-func hookTable(hooks []node.Hook) *table {
-	t := newTable(
-		column{title: "INTERFACE", cut: true}, column{title: "PRIO", right: true}, column{title: "PROGRAM", cut: true},
-		column{title: "MODE"}, column{title: "ID", right: true}, column{title: "TAG"}, column{title: "ACTIONS"},
-		column{title: "CHAIN", wide: true}, column{title: "MEMBER", wide: true, right: true}, column{title: "FUNCTION", wide: true}, column{title: "ATTACH", wide: true},
-	)
+func hookTable(hooks []node.Hook) *table.Table {
+	t := table.New("",
+		table.Col("INTERFACE", table.Cut), table.Col("PRIO", table.Right), table.Col("PROGRAM", table.Cut),
+		table.Col("MODE"), table.Col("ID", table.Right), table.Col("TAG"), table.Col("ACTIONS"),
+		table.Col("CHAIN", table.Wide), table.Col("MEMBER", table.Wide, table.Right), table.Col("FUNCTION", table.Wide), table.Col("ATTACH", table.Wide))
 	for _, h := range hooks {
 		switch h.Whose {
 		case node.NobodysHook:
-			t.add(h.Interface, "", "(none)")
+			t.Add(h.Interface, "", "(none)")
 			continue
 		case node.ChainHook:
-			t.add(h.Interface, "", h.Name, h.Mode, h.ProgramID, h.Tag, "", h.Key, "", "", h.Attach)
+			t.Add(h.Interface, "", h.Name, h.Mode, h.ProgramID, h.Tag, "", h.Key, "", "", h.Attach)
 		default:
-			t.add(h.Interface, "", yellow.of(h.Name), h.Mode, h.ProgramID, h.Tag, "", "", "", "", h.Attach)
+			t.Add(h.Interface, "", table.Yellow.Of(h.Name), h.Mode, h.ProgramID, h.Tag, "", "", "", "", h.Attach)
 		}
 		for _, m := range h.Members {
-			t.add(" =>", m.Priority, m.Name, "", orNothing(m.ProgramID), m.Tag, actions(m.ProceedOn), "", orNothing(m.ID), m.Function, "")
+			t.Add(" =>", m.Priority, m.Name, "", orNothing(m.ProgramID), m.Tag, actions(m.ProceedOn), "", orNothing(m.ID), m.Function, "")
 		}
 	}
 	return t

@@ -25,7 +25,7 @@ func unloadCommand() *cobra.Command {
 			"taken, or nothing is.",
 		Example: "  xdpctl unload 7 12\n  xdpctl unload --iface eth0 --all",
 	}
-	p := addPlace(cmd)
+	on := addTarget(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "take all members that were loaded by hand on --iface")
 	cmd.Flags().BoolVar(&force, "force", false, "take members that came with a CNI network, too; CHECK of their pods then fails")
 	timeout := addTimeout(cmd)
@@ -38,14 +38,14 @@ func unloadCommand() *cobra.Command {
 		defer cancel()
 		n := node.Default()
 		switch {
-		case len(ids) > 0 && (all || p.given()):
+		case len(ids) > 0 && (all || on.given()):
 			return errors.New("ids, and --iface with --all, exclude each other; an id alone says which member")
 		case len(ids) > 0:
 			err = failed(n.Unload(ctx, force, ids...))
 		case !all:
 			return errors.New("which members? Give their ids, which xdpctl list shows, or --iface with --all")
 		default:
-			ids, err = unloadAll(ctx, n, p, force)
+			ids, err = unloadAll(ctx, n, on, force)
 		}
 		if err != nil {
 			return err
@@ -56,26 +56,13 @@ func unloadCommand() *cobra.Command {
 }
 
 // unloadAll returns the ids of those that it took.
-func unloadAll(ctx context.Context, n *node.Node, p *place, force bool) ([]record.ID, error) {
-	at, err := p.resolve(n)
+func unloadAll(ctx context.Context, n *node.Node, on *target, force bool) ([]record.ID, error) {
+	at, err := on.resolve(n)
 	if err != nil {
 		return nil, err
 	}
 	ids, err := n.UnloadAll(ctx, at, force)
 	return ids, failed(err)
-}
-
-// parseIDs takes ids as they are shown.
-func parseIDs(args []string) ([]record.ID, error) {
-	ids := make([]record.ID, len(args))
-	for i, arg := range args {
-		id, err := strconv.ParseUint(arg, 10, 31)
-		if err != nil || id == 0 {
-			return nil, fmt.Errorf("%q is no member's id; xdpctl list shows them, as numbers from 1", arg)
-		}
-		ids[i] = record.ID(id)
-	}
-	return ids, nil
 }
 
 func printUnloaded(cmd *cobra.Command, ids []record.ID) error {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -105,12 +106,7 @@ func nextStep(err error) error {
 }
 
 func isAny(err error, targets ...error) bool {
-	for _, target := range targets {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }
 
 func hintRoot(err error) error {
@@ -127,10 +123,8 @@ func hintRoot(err error) error {
 // tell writes an error to stderr, each line of it with the command's name, and below it
 // the end of the verifier's log where a program was refused. It returns the exit status.
 func tell(err error) int {
-	for line := range strings.Lines(err.Error()) {
-		if line = strings.TrimSpace(line); line != "" {
-			fmt.Fprintln(os.Stderr, "xdpctl:", line)
-		}
+	for _, line := range linesOf(err) {
+		fmt.Fprintln(os.Stderr, "xdpctl:", line)
 	}
 	var refused *dispatcher.RefusedError
 	if errors.As(err, &refused) {
@@ -143,4 +137,26 @@ func tell(err error) int {
 		return as.status
 	}
 	return exitUsage
+}
+
+// linesOf returns the lines of an error that say something.
+func linesOf(err error) []string {
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+func inOneLine(err error) string { return strings.Join(linesOf(err), "; ") }
+
+// inEachLine puts a place in front of every line of an error.
+func inEachLine(place string, err error) error {
+	var errs []error
+	for _, line := range linesOf(err) {
+		errs = append(errs, fmt.Errorf("%s: %s", place, line))
+	}
+	return errors.Join(errs...)
 }

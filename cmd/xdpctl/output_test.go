@@ -28,7 +28,7 @@ func TestYAML(t *testing.T) {
 		1<<64 - 1,
 		[]map[string]int{{"x": 1}, {}},
 	}
-	if err := printValue(&out, formatYAML, value); err != nil {
+	if err := writeValue(&out, formatYAML, value); err != nil {
 		t.Fatal(err)
 	}
 	const want = `name: web-0

@@ -3,13 +3,13 @@
 package main
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/record"
@@ -60,25 +60,6 @@ func exampleChains() []node.Chain {
 	}
 }
 
-func exampleSnapshot() *snapshot {
-	s := &snapshot{
-		at: time.Unix(1000, 0),
-		stats: []node.ChainStats{
-			{Key: podKey, Interface: "eth0", Rows: []chain.Count{
-				{Member: "acl", Verdict: chain.VerdictDrop, Packets: 12},
-				{Member: "(end)", Verdict: chain.VerdictPass, Packets: 30000000000},
-			}},
-			{Key: hostKey, Interface: "veth3f2a11c0", Rows: []chain.Count{}},
-			{Key: offKey, Interface: "eth0", Rows: []chain.Count{}, Reason: "counters are off"},
-		},
-		pods: make(map[chain.Key]string),
-	}
-	for _, c := range exampleChains() {
-		s.pods[c.Key] = podOf(c)
-	}
-	return s
-}
-
 // wantText compares a table, and holds it to the width of a terminal.
 func wantText(t *testing.T, want, got string) {
 	t.Helper()
@@ -93,10 +74,6 @@ func wantText(t *testing.T, want, got string) {
 }
 
 func TestListTable(t *testing.T) {
-	var out bytes.Buffer
-	if err := printList(page{Writer: &out}, formatTable, exampleChains(), listedAt); err != nil {
-		t.Fatal(err)
-	}
 	wantText(t, `
 CHAIN    POD           INTERFACE     SIDE  MODE
   POS  ID  NAME   PRIORITY  PROCEEDS ON             OWNER   AGE
@@ -109,14 +86,10 @@ CHAIN    POD           INTERFACE     SIDE  MODE
     1  12  acl         100  pass                    cli      0s
     2      xdpf        200  pass                    libxdp
 4-3      /run/netns/b  eth0          pod   native
-`, out.String())
+`, listText(table.Screen{}, exampleChains(), listedAt))
 }
 
 func TestListWide(t *testing.T) {
-	var out bytes.Buffer
-	if err := printList(page{Writer: &out, wide: true}, formatWide, exampleChains()[1:2], listedAt); err != nil {
-		t.Fatal(err)
-	}
 	const want = `CHAIN    POD         INTERFACE  SIDE  MODE    DISPATCHER  ATTACH  GENERATION  NETNS
   POS  ID  NAME   FUNCTION   PRIORITY  PROCEEDS ON             OWNER   AGE  CREATED               PROGRAM  METADATA
 20481-2  shop/web-0  eth0       pod   native  linked      link             3  /run/netns/a
@@ -125,7 +98,7 @@ func TestListWide(t *testing.T) {
     1  12  acl    xdp_acl         100  pass                    cli      0s  2026-11-21T12:00:00Z           ticket=NET-7 why=a b
     2      xdpf   xdp_xdpf        200  pass                    libxdp                                4711
 `
-	if diff := cmp.Diff(want, out.String()); diff != "" {
+	if diff := cmp.Diff(want, listText(table.Screen{Wide: true}, exampleChains()[1:2], listedAt)); diff != "" {
 		t.Errorf("table (-want +got):\n%s", diff)
 	}
 }
@@ -135,10 +108,6 @@ func TestListOnTerminal(t *testing.T) {
 	chains := exampleChains()[:1]
 	chains[0].Owners[0].PodName = "a-pod-with-a-name-of-a-length-that-nobody-types"
 	chains[0].ModeReason = strings.Repeat("words ", 15)
-	var out bytes.Buffer
-	if err := printList(page{Writer: &out, width: 60}, formatTable, chains, listedAt); err != nil {
-		t.Fatal(err)
-	}
 	wantText(t, `
 CHAIN   POD                      INTERFACE     SIDE  MODE
   POS  ID  NAME  PRIORITY  PROCEEDS ON  OWNER   AGE
@@ -146,58 +115,5 @@ CHAIN   POD                      INTERFACE     SIDE  MODE
   mode generic: words words words words words words words
     words words words words words words words words
     0   7  mine         5  none         podnet   2h
-`, out.String())
-}
-
-func TestStatsTable(t *testing.T) {
-	var out bytes.Buffer
-	if err := exampleSnapshot().print(&out, formatTable, nil); err != nil {
-		t.Fatal(err)
-	}
-	wantText(t, `
-CHAIN    POD           INTERFACE     DECIDED BY  VERDICT  PACKETS
-20481-2  shop/web-0    eth0          acl         drop          12
-                                     (end)       pass     30000000000
-                                     total                30000000012
-1-1017   shop/web-0    veth3f2a11c0  total                      0
-4-3      /run/netns/b  eth0          counters are off
-`, out.String())
-}
-
-func TestStatsTableWithRates(t *testing.T) {
-	before, now := exampleSnapshot(), exampleSnapshot()
-	now.at = before.at.Add(2 * time.Second)
-	now.stats[0].Rows = []chain.Count{
-		{Member: "count", Verdict: chain.VerdictAborted, Packets: 1},
-		{Member: "acl", Verdict: chain.VerdictDrop, Packets: 20},
-		{Member: "(end)", Verdict: chain.VerdictPass, Packets: 30000000000},
-	}
-	before.stats = before.stats[:1] // the other chains are new
-	var out bytes.Buffer
-	if err := now.print(&out, formatTable, before); err != nil {
-		t.Fatal(err)
-	}
-	got := out.String()
-	for _, want := range []string{
-		"PACKETS      PER SECOND\n",
-		"count       aborted        1               0\n",
-		"acl         drop          20               4\n",
-		"(end)       pass     30000000000           0\n",
-		"total                30000000021           4\n",
-		"veth3f2a11c0  total                      0\n",
-	} {
-		if !strings.Contains(got, want) {
-			t.Errorf("table lacks %q:\n%s", want, got)
-		}
-	}
-}
-
-func TestNoCounts(t *testing.T) {
-	var out bytes.Buffer
-	if err := (&snapshot{}).print(&out, formatTable, nil); err != nil {
-		t.Fatal(err)
-	}
-	if want := "no chains on this node\n"; out.String() != want {
-		t.Errorf("got %q, want %q", out.String(), want)
-	}
+`, listText(table.Screen{Width: 60}, chains, listedAt))
 }
