@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -48,8 +49,10 @@ func checkCommand() *cobra.Command {
 			return absent(fmt.Errorf("%w; xdpctl list shows those there are", err))
 		case err != nil:
 			return unread(err)
+		case slices.ContainsFunc(checked, func(c node.CheckedChain) bool { return len(c.Differences) > 0 }):
+			return differs()
 		}
-		return differing(checked)
+		return nil
 	}
 	return cmd
 }
@@ -70,16 +73,6 @@ func checkChains(ctx context.Context, n *node.Node, keys []chain.Key) ([]node.Ch
 		checked = append(checked, c)
 	}
 	return checked, errors.Join(errs...)
-}
-
-// differing is the error, without words, that ends check where a chain differs.
-func differing(checked []node.CheckedChain) error {
-	for _, c := range checked {
-		if len(c.Differences) > 0 {
-			return differs(errors.New(""))
-		}
-	}
-	return nil
 }
 
 // checkText has a line for each chain, and below it one for each difference.

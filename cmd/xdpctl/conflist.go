@@ -95,22 +95,28 @@ func readConflist(path string) (*config.Conf, error) {
 	return c, nil
 }
 
-// ourEntry returns which plugin of a network is ours.
-func ourEntry(list *libcni.NetworkConfigList) (int, error) {
+// ourEntries returns which plugins of a network are ours.
+func ourEntries(list *libcni.NetworkConfigList) []int {
 	var ours []int
 	for i, plugin := range list.Plugins {
 		if plugin.Network.Type == pluginType {
 			ours = append(ours, i)
 		}
 	}
-	switch len(ours) {
+	return ours
+}
+
+// ourEntry returns which plugin of a network is ours; it has to be one alone.
+func ourEntry(list *libcni.NetworkConfigList) (int, error) {
+	switch ours := ourEntries(list); len(ours) {
 	case 0:
 		return 0, fmt.Errorf("network %q has no plugin of type %s; its pods get no chain", list.Name, pluginType)
 	case 1:
 		return ours[0], nil
+	default:
+		return 0, fmt.Errorf("network %q has %d plugins of type %s (the first are plugins[%d] and plugins[%d]); the later ones replace the chain of the earlier: put all programs into one",
+			list.Name, len(ours), pluginType, ours[0], ours[1])
 	}
-	return 0, fmt.Errorf("network %q has %d plugins of type %s (the first are plugins[%d] and plugins[%d]); the later ones replace the chain of the earlier: put all programs into one",
-		list.Name, len(ours), pluginType, ours[0], ours[1])
 }
 
 // parseEntry reads our entry. Errors are a sentence a line, each with the entry's place.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -48,10 +49,8 @@ func doctorCommand() *cobra.Command {
 		if err := out.print(findings, findingsText(out.screen(), findings, quiet(cmd)), nil); err != nil {
 			return err
 		}
-		for _, f := range findings {
-			if f.State == node.StateFailing {
-				return differs(errors.New("")) // all is said
-			}
+		if slices.ContainsFunc(findings, func(f node.Finding) bool { return f.State == node.StateFailing }) {
+			return differs()
 		}
 		return nil
 	}
@@ -238,34 +237,25 @@ func (f cniFolders) examineConf(ctx context.Context, n *node.Node) (findings []n
 // names tells whether a network's file names the plugin. One that is not JSON does where it
 // has the name anywhere.
 func names(content []byte) bool {
+	type plugin struct {
+		Type string `json:"type"`
+	}
 	var network struct {
-		Type    string                  `json:"type"`
-		Plugins []struct{ Type string } `json:"plugins"`
+		plugin
+		Plugins []plugin `json:"plugins"`
 	}
 	if err := json.Unmarshal(content, &network); err != nil {
 		return bytes.Contains(content, []byte(`"`+pluginType+`"`))
 	}
-	for _, p := range network.Plugins {
-		if p.Type == pluginType {
-			return true
-		}
-	}
-	return network.Type == pluginType
+	isOurs := func(p plugin) bool { return p.Type == pluginType }
+	return isOurs(network.plugin) || slices.ContainsFunc(network.Plugins, isOurs)
 }
 
 // namedBeside tells whether a plugin in a file of its own, which libcni adds to the network,
 // names ours.
 func namedBeside(file string) bool {
 	list, err := libcni.NetworkConfFromFile(file)
-	if err != nil {
-		return false
-	}
-	for _, p := range list.Plugins {
-		if p.Network.Type == pluginType {
-			return true
-		}
-	}
-	return false
+	return err == nil && len(ourEntries(list)) > 0
 }
 
 func examineConflist(ctx context.Context, n *node.Node, file string, content []byte) node.Finding {

@@ -59,9 +59,9 @@ func unread(err error) error {
 	return withStatus(exitUndone, hintRoot(err))
 }
 
-// differs is for what was looked at and is not as it should be. An empty message ends
-// xdpctl without a word.
-func differs(err error) error { return withStatus(exitDiffers, err) }
+// differs is for what was looked at and is not as it should be. All is said by then, and an
+// empty message ends xdpctl without a word.
+func differs() error { return withStatus(exitDiffers, errors.New("")) }
 
 // absent is for what was asked for and is not there.
 func absent(err error) error { return withStatus(exitAbsent, err) }

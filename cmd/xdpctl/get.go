@@ -161,7 +161,7 @@ func fullOwner(o record.Owner) string {
 
 // kernel says what the kernel tells of the member's program.
 func (v *description) kernel(d node.MemberDetail) {
-	title, ids := "Kernel state", strings.Trim(strings.ReplaceAll(fmt.Sprint(d.MapIDs), " ", ", "), "[]")
+	title, ids := "Kernel state", commaList(d.MapIDs)
 	if d.WholeChain {
 		title += " of the chain's one program, in which the member is a function"
 		if ids != "" {

@@ -74,10 +74,8 @@ func foresee(c *config.Conf, namespace, annotation string) (*foreseen, error) {
 	if f.Excluded = !c.Namespaces.Admits(namespace); f.Excluded {
 		return f, nil
 	}
-	a, err := node.AttachmentFor(c, map[string]string{catalog.Annotation: annotation})
-	if err == nil {
-		f.Chains, err = node.Preview(a)
-	}
+	var err error
+	f.Chains, err = preview(c, annotation)
 	return f, err
 }
 

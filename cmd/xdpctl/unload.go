@@ -3,10 +3,8 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,49 +32,44 @@ func unloadCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		ctx, cancel := timeout.context(cmd.Context())
-		defer cancel()
-		n := node.Default()
 		switch {
 		case len(ids) > 0 && (all || on.given()):
 			return errors.New("ids, and --iface with --all, exclude each other; an id alone says which member")
-		case len(ids) > 0:
-			err = failed(n.Unload(ctx, force, ids...))
-		case !all:
+		case len(ids) == 0 && !all:
 			return errors.New("which members? Give their ids, which xdpctl list shows, or --iface with --all")
-		default:
-			ids, err = unloadAll(ctx, n, on, force)
 		}
-		if err != nil {
-			return err
+		ctx, cancel := timeout.context(cmd.Context())
+		defer cancel()
+		n := node.Default()
+		if all {
+			at, err := on.resolve(n)
+			if err != nil {
+				return err
+			}
+			if ids, err = n.UnloadAll(ctx, at, force); err != nil {
+				return failed(err)
+			}
+		} else if err := n.Unload(ctx, force, ids...); err != nil {
+			return failed(err)
 		}
-		return unread(printUnloaded(cmd, ids))
+		if quiet(cmd) {
+			return nil
+		}
+		what := "member"
+		if len(ids) > 1 {
+			what = "members"
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "unloaded %s %s\n", what, commaList(ids))
+		return unread(err)
 	}
 	return cmd
 }
 
-// unloadAll returns the ids of those that it took.
-func unloadAll(ctx context.Context, n *node.Node, on *target, force bool) ([]record.ID, error) {
-	at, err := on.resolve(n)
-	if err != nil {
-		return nil, err
-	}
-	ids, err := n.UnloadAll(ctx, at, force)
-	return ids, failed(err)
-}
-
-func printUnloaded(cmd *cobra.Command, ids []record.ID) error {
-	if quiet(cmd) {
-		return nil
-	}
-	what := "member"
-	if len(ids) > 1 {
-		what = "members"
-	}
+// commaList lists ids as people do.
+func commaList[N record.ID | uint32](ids []N) string {
 	list := make([]string, len(ids))
 	for i, id := range ids {
-		list[i] = strconv.Itoa(int(id))
+		list[i] = fmt.Sprint(id)
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "unloaded %s %s\n", what, strings.Join(list, ", "))
-	return err
+	return strings.Join(list, ", ")
 }

@@ -242,12 +242,17 @@ func (v *validation) allowed(c *config.Conf, at string, alone func(string, confi
 // tryAnnotation goes the way of a pod that asks for a program.
 func tryAnnotation(c *config.Conf, name string, priority int) error {
 	annotation, err := json.Marshal([]map[string]any{{"name": name, "priority": priority}})
-	if err != nil {
-		return err
-	}
-	a, err := node.AttachmentFor(c, map[string]string{catalog.Annotation: string(annotation)})
 	if err == nil {
-		_, err = node.Preview(a)
+		_, err = preview(c, string(annotation))
 	}
 	return err
+}
+
+// preview returns the chains of a pod with an annotation, which may be empty.
+func preview(c *config.Conf, annotation string) ([]node.Foreseen, error) {
+	a, err := node.AttachmentFor(c, map[string]string{catalog.Annotation: annotation})
+	if err != nil {
+		return nil, err
+	}
+	return node.Preview(a)
 }
