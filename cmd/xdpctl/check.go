@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -76,34 +76,32 @@ func checkChains(ctx context.Context, n *node.Node, keys []chain.Key) ([]node.Ch
 }
 
 // checkText has a line for each chain, and below it one for each difference.
-func checkText(s table.Screen, checked []node.CheckedChain, onlyDiffering bool) string {
-	if len(checked) == 0 && !onlyDiffering {
+func checkText(s render.Screen, checked []node.CheckedChain, onlyDiffering bool) string {
+	if onlyDiffering {
+		checked = slices.DeleteFunc(slices.Clone(checked), func(c node.CheckedChain) bool { return len(c.Differences) == 0 })
+	}
+	switch {
+	case len(checked) == 0 && onlyDiffering:
+		return ""
+	case len(checked) == 0:
 		return "no chains on this node\n"
 	}
-	t := table.New("", table.Col("CHAIN"), table.Col("INTERFACE"), table.Col("NETNS", table.Cut), table.Col("STATE"))
-	var below []string
+	t := render.New("", render.Col("CHAIN"), render.Col("INTERFACE"), render.Col("NETNS", render.Cut), render.Col("STATE"))
 	for _, c := range checked {
-		state := table.Green.Of("ok")
+		state := render.Green.Of("ok")
 		if len(c.Differences) > 0 {
-			state = table.Red.Of("differs")
-		} else if onlyDiffering {
-			continue
+			state = render.Red.Of("differs")
 		}
 		t.Add(c.Key, c.Interface, spacePath(c.NetNS), state)
-		var lines strings.Builder
-		for _, d := range c.Differences {
-			fmt.Fprintf(&lines, "  %s\n", table.Printable(d))
-		}
-		below = append(below, lines.String())
-	}
-	if len(below) == 0 {
-		return ""
 	}
 	lines := t.Lines(s)
 	var out strings.Builder
 	out.WriteString(lines[0])
-	for i := range below {
-		out.WriteString(lines[i+1] + below[i])
+	for i, c := range checked {
+		out.WriteString(lines[i+1])
+		for _, d := range c.Differences {
+			fmt.Fprintf(&out, "  %s\n", render.Printable(d))
+		}
 	}
 	return out.String()
 }

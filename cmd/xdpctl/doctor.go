@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"debug/buildinfo"
 	"encoding/json"
@@ -20,7 +19,8 @@ import (
 	"github.com/containernetworking/cni/libcni"
 	"github.com/spf13/cobra"
 
-	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/conflist"
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
@@ -72,7 +72,7 @@ func examineCatalog(dir string) node.Finding {
 		err = c.Check()
 	}
 	if err != nil {
-		return node.Failing(check, inOneLine(err), "mend the file, or take it out of the folder: its program can be used by nobody until then")
+		return node.Failing(check, render.InOneLine(err), "mend the file, or take it out of the folder: its program can be used by nobody until then")
 	}
 	return node.OK(check, fmt.Sprintf("%d programs, %d of them built in", len(c.Names()), len(catalog.Builtins())))
 }
@@ -81,14 +81,14 @@ func examineCatalog(dir string) node.Finding {
 const (
 	stateWidth = len("failing")
 	checkWidth = len("trampolines")
-	foundAt    = stateWidth + table.Gap + checkWidth + table.Gap
+	foundAt    = stateWidth + render.Gap + checkWidth + render.Gap
 )
 
-var stateColours = map[node.FindingState]table.Colour{
-	node.StateOK: table.Green, node.StateWarning: table.Yellow, node.StateFailing: table.Red,
+var stateColours = map[node.FindingState]render.Colour{
+	node.StateOK: render.Green, node.StateWarning: render.Yellow, node.StateFailing: render.Red,
 }
 
-func findingsText(s table.Screen, findings []node.Finding, onlyFaults bool) string {
+func findingsText(s render.Screen, findings []node.Finding, onlyFaults bool) string {
 	var out strings.Builder
 	for _, f := range findings {
 		if f.State == node.StateOK && onlyFaults {
@@ -112,7 +112,7 @@ const pluginPackage = "github.com/xdp-chain/xdp-chain/plugins/meta/xdp-chain"
 func examinePlugin(folders []string, needed bool) node.Finding {
 	const check = "plugin"
 	for _, folder := range folders {
-		path := filepath.Join(folder, pluginType)
+		path := filepath.Join(folder, conflist.PluginType)
 		info, err := os.Stat(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -125,7 +125,7 @@ func examinePlugin(folders []string, needed bool) node.Finding {
 		}
 		return examineBuild(path)
 	}
-	missing := node.Warning(check, fmt.Sprintf("%s is in none of %s", pluginType, strings.Join(folders, ", ")),
+	missing := node.Warning(check, fmt.Sprintf("%s is in none of %s", conflist.PluginType, strings.Join(folders, ", ")),
 		"install -m 0755 bin/xdp-chain "+folders[0]+"/, or name the runtime's folders with --cni-bin; chains that are loaded by hand do without")
 	if needed {
 		missing.State = node.StateFailing
@@ -214,7 +214,7 @@ func (f cniFolders) examineConf(ctx context.Context, n *node.Node) (findings []n
 			findings = append(findings, node.Failing("conflist", err.Error(), "run xdpctl as root"))
 			continue
 		}
-		if !names(content) && !namedBeside(file) {
+		if !conflist.Names(content) && !conflist.NamesBeside(file) {
 			if i == 0 {
 				first = file
 			}
@@ -225,37 +225,13 @@ func (f cniFolders) examineConf(ctx context.Context, n *node.Node) (findings []n
 	}
 	switch {
 	case !named:
-		findings = append(findings, node.Warning(check, fmt.Sprintf("none in %s names %s: pods get no chain", f.conf, pluginType),
+		findings = append(findings, node.Warning(check, fmt.Sprintf("none in %s names %s: pods get no chain", f.conf, conflist.PluginType),
 			"add it to the network's conflist, as conf/10-podnet.conflist does, or "+byHand))
 	case first != "":
-		findings = append(findings, node.Warning(check, fmt.Sprintf("%s comes first by name, and does not name %s", first, pluginType),
+		findings = append(findings, node.Warning(check, fmt.Sprintf("%s comes first by name, and does not name %s", first, conflist.PluginType),
 			"containerd and CRI-O take the first file for every pod: add the plugin there, unless that network is one of several (Multus)"))
 	}
 	return findings, named
-}
-
-// names tells whether a network's file names the plugin. One that is not JSON does where it
-// has the name anywhere.
-func names(content []byte) bool {
-	type plugin struct {
-		Type string `json:"type"`
-	}
-	var network struct {
-		plugin
-		Plugins []plugin `json:"plugins"`
-	}
-	if err := json.Unmarshal(content, &network); err != nil {
-		return bytes.Contains(content, []byte(`"`+pluginType+`"`))
-	}
-	isOurs := func(p plugin) bool { return p.Type == pluginType }
-	return isOurs(network.plugin) || slices.ContainsFunc(network.Plugins, isOurs)
-}
-
-// namedBeside tells whether a plugin in a file of its own, which libcni adds to the network,
-// names ours.
-func namedBeside(file string) bool {
-	list, err := libcni.NetworkConfFromFile(file)
-	return err == nil && len(ourEntries(list)) > 0
 }
 
 func examineConflist(ctx context.Context, n *node.Node, file string, content []byte) node.Finding {
@@ -264,16 +240,16 @@ func examineConflist(ctx context.Context, n *node.Node, file string, content []b
 	var single struct {
 		Plugins json.RawMessage `json:"plugins"`
 	}
-	if json.Unmarshal(content, &single) == nil && single.Plugins == nil && !namedBeside(file) {
-		return node.Failing(check, fmt.Sprintf("%s: it is one plugin and no list; %s works behind the plugin that makes the interface alone", name, pluginType),
+	if json.Unmarshal(content, &single) == nil && single.Plugins == nil && !conflist.NamesBeside(file) {
+		return node.Failing(check, fmt.Sprintf("%s: it is one plugin and no list; %s works behind the plugin that makes the interface alone", name, conflist.PluginType),
 			"make it a conflist with both in plugins, as conf/10-podnet.conflist is")
 	}
-	v := validate(file)
+	v := conflist.Validate(file)
 	if len(v.Faults) > 0 {
 		return node.Failing(check, name+": "+strings.Join(v.Faults, "; "), "mend it, and try it with xdpctl conflist validate "+file)
 	}
-	if err := verify(ctx, n, v.conf); err != nil {
-		return node.Failing(check, fmt.Sprintf("%s: no pod of network %s could be added: %s", name, v.Network, inOneLine(err)),
+	if err := verify(ctx, n, v.Conf); err != nil {
+		return node.Failing(check, fmt.Sprintf("%s: no pod of network %s could be added: %s", name, v.Network, render.InOneLine(err)),
 			"STATUS fails with this, which makes the node NotReady on newer runtimes; mend what it names")
 	}
 	if len(v.Warnings) > 0 {

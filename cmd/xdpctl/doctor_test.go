@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 )
 
@@ -29,11 +29,11 @@ warning  plugin       /opt/cni/bin/xdp-chain is v0.2.0, and xdpctl is v0.3.0
                       touched
 failing  conflist     10-podnet.conflist: plugins[1]: mode: \x1b[2J
                       to do: mend it
-`, findingsText(table.Screen{Width: 80}, exampleFindings(), false))
+`, findingsText(render.Screen{Width: 80}, exampleFindings(), false))
 }
 
 func TestFindingsInColour(t *testing.T) {
-	got := findingsText(table.Screen{Colour: true}, exampleFindings(), true)
+	got := findingsText(render.Screen{Colour: true}, exampleFindings(), true)
 	if !strings.HasPrefix(got, "\x1b[33mwarning\x1b[0m  plugin ") || !strings.Contains(got, "\x1b[31mfailing\x1b[0m  conflist ") {
 		t.Errorf("printed %q", got)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
@@ -123,7 +124,7 @@ func hintRoot(err error) error {
 // tell writes an error to stderr, each line of it with the command's name, and below it
 // the end of the verifier's log where a program was refused. It returns the exit status.
 func tell(err error) int {
-	for _, line := range linesOf(err) {
+	for _, line := range render.Lines(err) {
 		fmt.Fprintln(os.Stderr, "xdpctl:", line)
 	}
 	var refused *dispatcher.RefusedError
@@ -137,26 +138,4 @@ func tell(err error) int {
 		return as.status
 	}
 	return exitUsage
-}
-
-// linesOf returns the lines of an error that say something.
-func linesOf(err error) []string {
-	var lines []string
-	for line := range strings.Lines(err.Error()) {
-		if line = strings.TrimSpace(line); line != "" {
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
-func inOneLine(err error) string { return strings.Join(linesOf(err), "; ") }
-
-// inEachLine puts a place in front of every line of an error.
-func inEachLine(place string, err error) error {
-	var errs []error
-	for _, line := range linesOf(err) {
-		errs = append(errs, fmt.Errorf("%s: %s", place, line))
-	}
-	return errors.Join(errs...)
 }

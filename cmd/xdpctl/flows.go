@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 )
 
@@ -22,7 +22,7 @@ func flowsCommand() *cobra.Command {
 		Short: "Show the flows that members flow-stats have counted, the largest first",
 		Args:  noArguments,
 	}
-	addWatch(cmd, "show them again every second, until interrupted", func(s table.Screen) (*frame, error) {
+	addWatch(cmd, "show them again every second, until interrupted", func(s render.Screen) (*frame, error) {
 		chains, err := node.Default().Flows()
 		if len(chains) == 0 && err != nil {
 			return nil, err
@@ -34,11 +34,11 @@ func flowsCommand() *cobra.Command {
 
 // flowsText has a line for each member flow-stats, and below it what is particular about
 // it, and its flows.
-func flowsText(s table.Screen, chains []node.ChainFlows, now time.Time) string {
+func flowsText(s render.Screen, chains []node.ChainFlows, now time.Time) string {
 	if len(chains) == 0 {
 		return "no chain on this node has a member flow-stats\n"
 	}
-	t := table.New("", table.Col("CHAIN"), table.Col("POD"), table.Col("INTERFACE"), table.Col("SIDE"), table.Col("MEMBER"))
+	t := render.New("", render.Col("CHAIN"), render.Col("POD"), render.Col("INTERFACE"), render.Col("SIDE"), render.Col("MEMBER"))
 	for _, c := range chains {
 		pod := spacePath(c.NetNS) // where no pod is known
 		if c.Owner.PodName != "" {
@@ -65,9 +65,9 @@ func flowsText(s table.Screen, chains []node.ChainFlows, now time.Time) string {
 
 // flowTable has a line for each flow, and below them one for each kind of what is of none,
 // where it is not zero.
-func flowTable(s table.Screen, c node.ChainFlows, now time.Time) string {
-	t := table.New("  ", table.Col("PROTO"), table.Col("SOURCE"), table.Col("DESTINATION"),
-		table.Col("PACKETS", table.Right), table.Col("BYTES", table.Right), table.Col("FIRST", table.Right), table.Col("LAST", table.Right))
+func flowTable(s render.Screen, c node.ChainFlows, now time.Time) string {
+	t := render.New("  ", render.Col("PROTO"), render.Col("SOURCE"), render.Col("DESTINATION"),
+		render.Col("PACKETS", render.Right), render.Col("BYTES", render.Right), render.Col("FIRST", render.Right), render.Col("LAST", render.Right))
 	for _, f := range c.Flows {
 		t.Add(f.Protocol, end(f, f.Source, f.SourcePort), end(f, f.Destination, f.DestinationPort), f.Packets, f.Bytes,
 			ago(now.Sub(f.FirstSeen)), ago(now.Sub(f.LastSeen)))

@@ -8,8 +8,7 @@ import (
 	"time"
 
 	flowstats "github.com/xdp-chain/xdp-chain/bpf/flow-stats"
-
-	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/record"
@@ -67,11 +66,11 @@ CHAIN    POD           INTERFACE     SIDE  MEMBER
   no packets yet
 4-3      /run/netns/b  eth0          pod   flow-stats
   the pin of map "flows" is missing
-`, flowsText(table.Screen{}, exampleFlows(), flowsNow))
+`, flowsText(render.Screen{}, exampleFlows(), flowsNow))
 }
 
 func TestNoFlows(t *testing.T) {
-	got := flowsText(table.Screen{}, nil, flowsNow)
+	got := flowsText(render.Screen{}, nil, flowsNow)
 	if want := "no chain on this node has a member flow-stats\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 )
 
@@ -56,7 +56,7 @@ func printLeftovers(w io.Writer, verb string, left []node.Leftover, failed error
 		return err
 	}
 	for _, l := range left {
-		if _, err := fmt.Fprintln(w, verb, table.Printable(l.String())); err != nil {
+		if _, err := fmt.Fprintln(w, verb, render.Printable(l.String())); err != nil {
 			return err
 		}
 	}

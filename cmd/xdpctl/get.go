@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 )
@@ -40,8 +40,8 @@ func getCommand() *cobra.Command {
 }
 
 // describe is the text of all that is known of a member.
-func describe(s table.Screen, d node.MemberDetail) string {
-	v := description{facts: table.New("  ", table.Col(""), table.Col("")), titles: make(map[int]string)}
+func describe(s render.Screen, d node.MemberDetail) string {
+	v := description{facts: render.New("  ", render.Col(""), render.Col("")), titles: make(map[int]string)}
 	v.state(d)
 	v.maps(d.Maps)
 	v.place(d)
@@ -51,7 +51,7 @@ func describe(s table.Screen, d node.MemberDetail) string {
 
 // description is what is known of one thing, a line each, below titles.
 type description struct {
-	facts  *table.Table
+	facts  *render.Table
 	lines  int            // of facts
 	titles map[int]string // by the line that they stand above
 }
@@ -78,7 +78,7 @@ func (v *description) number(label string, value uint64) {
 	}
 }
 
-func (v *description) text(s table.Screen) string {
+func (v *description) text(s render.Screen) string {
 	var out strings.Builder
 	for i, line := range v.facts.Lines(s)[1:] {
 		if title, ok := v.titles[i]; ok {

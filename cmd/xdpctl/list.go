@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -77,7 +77,7 @@ func idsText(chains []node.Chain) string {
 }
 
 // listText has a line for each chain, and below it one for each member.
-func listText(s table.Screen, chains []node.Chain, now time.Time) string {
+func listText(s render.Screen, chains []node.Chain, now time.Time) string {
 	heads, members := chainTable(chains).Lines(s), memberTable(chains, now).Lines(s)
 	var out strings.Builder
 	out.WriteString(heads[0] + members[0])
@@ -96,15 +96,15 @@ func listText(s table.Screen, chains []node.Chain, now time.Time) string {
 }
 
 // chainTable has a line for each chain.
-func chainTable(chains []node.Chain) *table.Table {
-	t := table.New("",
-		table.Col("CHAIN"), table.Col("POD", table.Cut), table.Col("INTERFACE"), table.Col("SIDE"), table.Col("MODE"),
-		table.Col("DISPATCHER", table.Wide), table.Col("ATTACH", table.Wide),
-		table.Col("GENERATION", table.Wide, table.Right), table.Col("NETNS", table.Wide))
+func chainTable(chains []node.Chain) *render.Table {
+	t := render.New("",
+		render.Col("CHAIN"), render.Col("POD", render.Cut), render.Col("INTERFACE"), render.Col("SIDE"), render.Col("MODE"),
+		render.Col("DISPATCHER", render.Wide), render.Col("ATTACH", render.Wide),
+		render.Col("GENERATION", render.Wide, render.Right), render.Col("NETNS", render.Wide))
 	for _, c := range chains {
 		var mode any = c.Mode
 		if c.ModeReason != "" {
-			mode = table.Yellow.Of(c.Mode)
+			mode = render.Yellow.Of(c.Mode)
 		}
 		t.Add(c.Key, podOf(c), c.Interface, c.Side, mode, c.Dispatcher, c.Attach, c.Generation, c.NetNS)
 	}
@@ -112,12 +112,12 @@ func chainTable(chains []node.Chain) *table.Table {
 }
 
 // memberTable has a line for each member of each chain, aligned over all.
-func memberTable(chains []node.Chain, now time.Time) *table.Table {
-	t := table.New("  ",
-		table.Col("POS", table.Right), table.Col("ID", table.Right), table.Col("NAME", table.Cut),
-		table.Col("FUNCTION", table.Wide), table.Col("PRIORITY", table.Right), table.Col("PROCEEDS ON"),
-		table.Col("OWNER", table.Cut), table.Col("AGE", table.Right),
-		table.Col("CREATED", table.Wide), table.Col("PROGRAM", table.Wide, table.Right), table.Col("METADATA", table.Wide))
+func memberTable(chains []node.Chain, now time.Time) *render.Table {
+	t := render.New("  ",
+		render.Col("POS", render.Right), render.Col("ID", render.Right), render.Col("NAME", render.Cut),
+		render.Col("FUNCTION", render.Wide), render.Col("PRIORITY", render.Right), render.Col("PROCEEDS ON"),
+		render.Col("OWNER", render.Cut), render.Col("AGE", render.Right),
+		render.Col("CREATED", render.Wide), render.Col("PROGRAM", render.Wide, render.Right), render.Col("METADATA", render.Wide))
 	for _, c := range chains {
 		for _, m := range c.Members {
 			var age, created string

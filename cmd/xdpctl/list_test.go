@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/record"
@@ -86,7 +86,7 @@ CHAIN    POD           INTERFACE     SIDE  MODE
     1  12  acl         100  pass                    cli      0s
     2      xdpf        200  pass                    libxdp
 4-3      /run/netns/b  eth0          pod   native
-`, listText(table.Screen{}, exampleChains(), listedAt))
+`, listText(render.Screen{}, exampleChains(), listedAt))
 }
 
 func TestListWide(t *testing.T) {
@@ -98,7 +98,7 @@ func TestListWide(t *testing.T) {
     1  12  acl    xdp_acl         100  pass                    cli      0s  2026-11-21T12:00:00Z           ticket=NET-7 why=a b
     2      xdpf   xdp_xdpf        200  pass                    libxdp                                4711
 `
-	if diff := cmp.Diff(want, listText(table.Screen{Wide: true}, exampleChains()[1:2], listedAt)); diff != "" {
+	if diff := cmp.Diff(want, listText(render.Screen{Wide: true}, exampleChains()[1:2], listedAt)); diff != "" {
 		t.Errorf("table (-want +got):\n%s", diff)
 	}
 }
@@ -115,5 +115,5 @@ CHAIN   POD                      INTERFACE     SIDE  MODE
   mode generic: words words words words words words words
     words words words words words words words words
     0   7  mine         5  none         podnet   2h
-`, listText(table.Screen{Width: 60}, chains, listedAt))
+`, listText(render.Screen{Width: 60}, chains, listedAt))
 }

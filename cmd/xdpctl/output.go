@@ -3,18 +3,16 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
-	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 )
 
 // The formats in which subcommands print.
@@ -58,8 +56,8 @@ func (o *output) Set(name string) error {
 }
 
 // screen is what fits where tables are printed.
-func (o *output) screen() table.Screen {
-	return table.ScreenOf(o.cmd.OutOrStdout(), o.format == formatWide)
+func (o *output) screen() render.Screen {
+	return render.ScreenOf(o.cmd.OutOrStdout(), o.format == formatWide)
 }
 
 // print prints a value for programs, where that is asked for, or else the text of it for
@@ -70,61 +68,75 @@ func (o *output) print(value any, text string, unreadable error) error {
 
 func (o *output) write(w io.Writer, value any, text string) error {
 	if o.format == formatJSON || o.format == formatYAML {
-		return writeValue(w, o.format, value)
+		return render.Value(w, value, o.format == formatYAML)
 	}
 	_, err := io.WriteString(w, text)
 	return err
 }
 
-// writeValue writes a value as JSON or as YAML, with the same fields in the same order.
-func writeValue(w io.Writer, format string, value any) error {
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(value)
-	if err == nil && format == formatYAML {
-		err = makeYAML(&text)
-	}
-	if err == nil {
-		_, err = w.Write(text.Bytes())
-	}
-	return err
+// watchInterval is how often --watch looks.
+const watchInterval = time.Second
+
+// frame is what is there at one time, as a value and as a text for people.
+type frame struct {
+	value any
+	text  string
 }
 
-// makeYAML makes YAML in its usual style of JSON, which is YAML too.
-func makeYAML(text *bytes.Buffer) error {
-	var document yaml.Node
-	if err := yaml.Unmarshal(text.Bytes(), &document); err != nil {
+// addWatch makes a subcommand of what it looks at: it shows that once, or with --watch
+// every second. look returns nil where nothing could be read.
+func addWatch(cmd *cobra.Command, usage string, look func(render.Screen) (*frame, error)) {
+	out := addOutput(cmd, formatTable, formatJSON, formatYAML)
+	repeat := cmd.Flags().Bool("watch", false, usage)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *repeat {
+			return unread(out.watch(look))
+		}
+		f, err := look(out.screen())
+		if f == nil {
+			return unread(err)
+		}
+		return out.print(f.value, f.text, err)
+	}
+}
+
+// watch shows what it looks at until the command's context is done. A chain that cannot be
+// read may be there at the next look, so its error is said and not the end, unless nothing
+// can be read.
+func (o *output) watch(look func(render.Screen) (*frame, error)) error {
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	for {
+		f, err := look(o.screen())
+		if f == nil {
+			return err
+		}
+		if err := o.writeFrame(f); err != nil {
+			return err
+		}
+		if err != nil {
+			fmt.Fprintln(o.cmd.ErrOrStderr(), "xdpctl:", err)
+		}
+		select {
+		case <-o.cmd.Context().Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// writeFrame writes frames over one another on a terminal, and one after the other
+// elsewhere. It tells documents of YAML apart; those of JSON end where they end.
+func (o *output) writeFrame(f *frame) error {
+	w, before := o.cmd.OutOrStdout(), ""
+	if render.IsTerminal(w) {
+		before = "\x1b[H\x1b[J" // cursor home, erase to the end (ECMA-48 CUP and ED)
+	}
+	if o.format == formatYAML {
+		before += "---\n"
+	}
+	if _, err := io.WriteString(w, before); err != nil {
 		return err
 	}
-	inBlocks(&document)
-	text.Reset()
-	enc := yaml.NewEncoder(text)
-	enc.SetIndent(2)
-	if err := enc.Encode(&document); err != nil {
-		return err
-	}
-	return enc.Close()
-}
-
-// inBlocks forgets braces and quotes. The encoder quotes what would be no string of YAML
-// 1.2 otherwise, and has no other way to write what is empty.
-func inBlocks(n *yaml.Node) {
-	if n.Tag != "!!str" || !misread(n.Value) {
-		n.Style = 0
-	}
-	for _, child := range n.Content {
-		inBlocks(child)
-	}
-}
-
-// misread tells whether readers of YAML 1.1 take a string for something else: a truth value
-// (yaml.org/type/bool.html), or a number to the base of 60 (yaml.org/type/int.html).
-func misread(text string) bool {
-	switch strings.ToLower(text) {
-	case "y", "n", "yes", "no", "on", "off":
-		return true
-	}
-	return strings.Contains(text, ":") && strings.Trim(text, "0123456789:+-_.") == ""
+	return o.write(w, f.value, f.text)
 }

@@ -9,7 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/conflist"
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
@@ -27,7 +28,7 @@ type foreseen struct {
 }
 
 func policyCommand() *cobra.Command {
-	var conflist, annotation, namespace string
+	var file, annotation, namespace string
 	cmd := &cobra.Command{
 		Use:   "policy --conflist FILE [--annotation TEXT]",
 		Short: "Say what chain a pod would get, or why it would be refused",
@@ -36,15 +37,15 @@ func policyCommand() *cobra.Command {
 			"The exit status is 2 if the pod would be refused.",
 		Args: noArguments,
 	}
-	cmd.Flags().StringVar(&conflist, "conflist", "", "file with the network's configuration list")
+	cmd.Flags().StringVar(&file, "conflist", "", "file with the network's configuration list")
 	cmd.Flags().StringVar(&annotation, "annotation", "", "value of the pod's annotation "+catalog.Annotation)
 	cmd.Flags().StringVar(&namespace, "namespace", "", "Kubernetes namespace of the pod")
 	out := addOutput(cmd, formatTable, formatJSON, formatYAML)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if conflist == "" {
+		if file == "" {
 			return errors.New("which network? Give its configuration list, such as --conflist /etc/cni/net.d/10-podnet.conflist")
 		}
-		c, err := readConflist(conflist)
+		c, err := conflist.Read(file)
 		if err != nil {
 			return err
 		}
@@ -62,9 +63,9 @@ func policyCommand() *cobra.Command {
 func warn(w io.Writer, c *config.Conf, annotation string) {
 	switch {
 	case c.Annotations == nil && annotation != "":
-		fmt.Fprintf(w, "xdpctl: warning: the annotation is ignored: the %s entry has no field \"annotations\"\n", pluginType)
+		fmt.Fprintf(w, "xdpctl: warning: the annotation is ignored: the %s entry has no field \"annotations\"\n", conflist.PluginType)
 	case c.Annotations != nil && !c.HasAnnotationsCapability():
-		fmt.Fprintf(w, "xdpctl: warning: runtimes will hand over no annotations: the %s entry lacks \"capabilities\": {%q: true}\n", pluginType, config.AnnotationsCapability)
+		fmt.Fprintf(w, "xdpctl: warning: runtimes will hand over no annotations: the %s entry lacks \"capabilities\": {%q: true}\n", conflist.PluginType, config.AnnotationsCapability)
 	}
 }
 
@@ -75,12 +76,12 @@ func foresee(c *config.Conf, namespace, annotation string) (*foreseen, error) {
 		return f, nil
 	}
 	var err error
-	f.Chains, err = preview(c, annotation)
+	f.Chains, err = conflist.Preview(c, annotation)
 	return f, err
 }
 
 // text has a line for each member.
-func (f *foreseen) text(s table.Screen) string {
+func (f *foreseen) text(s render.Screen) string {
 	switch {
 	case f.Excluded && f.Namespace == "":
 		return fmt.Sprintf("no chain: network %s has it for some namespaces alone; give --namespace\n", f.Network)
@@ -89,8 +90,8 @@ func (f *foreseen) text(s table.Screen) string {
 	case len(f.Chains) == 0:
 		return fmt.Sprintf("no chain: network %s lists no programs, and the annotation names none\n", f.Network)
 	}
-	t := table.New("", table.Col("SIDE"), table.Col("POSITION"), table.Col("NAME"), table.Col("PRIORITY"), table.Col("PROCEEDS ON"),
-		table.Col("SOURCE"), table.Col("ORIGIN"))
+	t := render.New("", render.Col("SIDE"), render.Col("POSITION"), render.Col("NAME"), render.Col("PRIORITY"), render.Col("PROCEEDS ON"),
+		render.Col("SOURCE"), render.Col("ORIGIN"))
 	for _, c := range f.Chains {
 		for _, m := range c.Members {
 			origin := m.Origin

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
@@ -86,7 +87,7 @@ func assignments[V any](flag string, texts []string, read func(value string) (V,
 		}
 		v, err := read(value)
 		if err != nil {
-			return nil, inEachLine(flag+" "+name, err)
+			return nil, render.InEachLine(flag+" "+name, err)
 		}
 		set[name] = v
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/conflist"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/schematest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
@@ -29,7 +30,7 @@ var printed = []struct {
 	{"get", node.MemberDetail{}, []string{"get", "ID"}},
 	{"check", []node.CheckedChain{}, []string{"check", "--all"}},
 	{"policy", foreseen{}, []string{"policy", "--conflist", "CONFLIST", "--annotation", "ratelimit"}},
-	{"conflist-validate", []*validation{}, []string{"conflist", "validate", "CONFLIST"}},
+	{"conflist-validate", []*conflist.Validation{}, []string{"conflist", "validate", "CONFLIST"}},
 	{"doctor", []node.Finding{}, nil}, // what it finds is the machine's
 }
 

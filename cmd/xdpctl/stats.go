@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -20,7 +20,7 @@ func statsCommand() *cobra.Command {
 		Args:  noArguments,
 	}
 	var before *sample // of the look before
-	addWatch(cmd, "show it again every second, with packets per second, until interrupted", func(s table.Screen) (*frame, error) {
+	addWatch(cmd, "show it again every second, with packets per second, until interrupted", func(s render.Screen) (*frame, error) {
 		now, err := takeSample(node.Default())
 		if len(now.stats) == 0 && err != nil {
 			return nil, err
@@ -54,7 +54,7 @@ func takeSample(n *node.Node) (*sample, error) {
 
 // text has a line for each count that is not zero, below those of a chain their total, and
 // a sentence where the chain does not count. With an earlier sample it shows rates besides.
-func (now *sample) text(s table.Screen, before *sample) string {
+func (now *sample) text(s render.Screen, before *sample) string {
 	if len(now.stats) == 0 {
 		return "no chains on this node\n"
 	}
@@ -62,8 +62,8 @@ func (now *sample) text(s table.Screen, before *sample) string {
 	if before != nil {
 		perSecond = "PER SECOND"
 	}
-	t := table.New("", table.Col("CHAIN"), table.Col("POD"), table.Col("INTERFACE"), table.Col("DECIDED BY"), table.Col("VERDICT"),
-		table.Col("PACKETS"), table.Col(perSecond))
+	t := render.New("", render.Col("CHAIN"), render.Col("POD"), render.Col("INTERFACE"), render.Col("DECIDED BY"), render.Col("VERDICT"),
+		render.Col("PACKETS"), render.Col(perSecond))
 	for _, c := range now.stats {
 		head := []any{c.Key, now.pods[c.Key], c.Interface} // of the chain's first line alone
 		add := func(cells ...any) {

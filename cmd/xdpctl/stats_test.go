@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -39,7 +39,7 @@ CHAIN    POD           INTERFACE     DECIDED BY  VERDICT  PACKETS
                                      total                30000000012
 1-1017   shop/web-0    veth3f2a11c0  total                      0
 4-3      /run/netns/b  eth0          counters are off
-`, exampleSample().text(table.Screen{}, nil))
+`, exampleSample().text(render.Screen{}, nil))
 }
 
 func TestStatsTableWithRates(t *testing.T) {
@@ -51,7 +51,7 @@ func TestStatsTableWithRates(t *testing.T) {
 		{Member: "(end)", Verdict: chain.VerdictPass, Packets: 30000000000},
 	}
 	before.stats = before.stats[:1] // the other chains are new
-	got := now.text(table.Screen{}, before)
+	got := now.text(render.Screen{}, before)
 	for _, want := range []string{
 		"PACKETS      PER SECOND\n",
 		"count       aborted        1               0\n",
@@ -67,7 +67,7 @@ func TestStatsTableWithRates(t *testing.T) {
 }
 
 func TestNoCounts(t *testing.T) {
-	got := (&sample{}).text(table.Screen{}, nil)
+	got := (&sample{}).text(render.Screen{}, nil)
 	if want := "no chains on this node\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/table"
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -46,7 +46,7 @@ func statusCommand() *cobra.Command {
 }
 
 // statusText has a line for each namespace, and below it what [hookTable] has of it.
-func statusText(s table.Screen, hooks []node.Hook) string {
+func statusText(s render.Screen, hooks []node.Hook) string {
 	if len(hooks) == 0 {
 		return "no XDP programs here\n"
 	}
@@ -57,7 +57,7 @@ func statusText(s table.Screen, hooks []node.Hook) string {
 	for _, h := range hooks {
 		if h.NetNS != netns {
 			netns = h.NetNS
-			out.WriteString(table.Printable(spaceOf(h)) + "\n")
+			out.WriteString(render.Printable(spaceOf(h)) + "\n")
 		}
 		out.WriteString(lines[next])
 		if note := holding(h); note != "" {
@@ -70,11 +70,11 @@ func statusText(s table.Screen, hooks []node.Hook) string {
 }
 
 // hookTable has a line for each hook, and below it one for each member.
-func hookTable(hooks []node.Hook) *table.Table {
-	t := table.New("",
-		table.Col("INTERFACE", table.Cut), table.Col("PRIO", table.Right), table.Col("PROGRAM", table.Cut),
-		table.Col("MODE"), table.Col("ID", table.Right), table.Col("TAG"), table.Col("ACTIONS"),
-		table.Col("CHAIN", table.Wide), table.Col("MEMBER", table.Wide, table.Right), table.Col("FUNCTION", table.Wide), table.Col("ATTACH", table.Wide))
+func hookTable(hooks []node.Hook) *render.Table {
+	t := render.New("",
+		render.Col("INTERFACE", render.Cut), render.Col("PRIO", render.Right), render.Col("PROGRAM", render.Cut),
+		render.Col("MODE"), render.Col("ID", render.Right), render.Col("TAG"), render.Col("ACTIONS"),
+		render.Col("CHAIN", render.Wide), render.Col("MEMBER", render.Wide, render.Right), render.Col("FUNCTION", render.Wide), render.Col("ATTACH", render.Wide))
 	for _, h := range hooks {
 		switch h.Whose {
 		case node.NobodysHook:
@@ -83,7 +83,7 @@ func hookTable(hooks []node.Hook) *table.Table {
 		case node.ChainHook:
 			t.Add(h.Interface, "", h.Name, h.Mode, h.ProgramID, h.Tag, "", h.Key, "", "", h.Attach)
 		default:
-			t.Add(h.Interface, "", table.Yellow.Of(h.Name), h.Mode, h.ProgramID, h.Tag, "", "", "", "", h.Attach)
+			t.Add(h.Interface, "", render.Yellow.Of(h.Name), h.Mode, h.ProgramID, h.Tag, "", "", "", "", h.Attach)
 		}
 		for _, m := range h.Members {
 			t.Add(" =>", m.Priority, m.Name, "", orNothing(m.ProgramID), m.Tag, actions(m.ProceedOn), "", orNothing(m.ID), m.Function, "")

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package table prints for people, as far as a terminal has room: tables whose columns are
-// aligned, colours, and sentences that are wrapped between words.
+// Package render makes what xdpctl shows: for people tables whose columns are aligned,
+// colours, and sentences that are wrapped between words, as far as a terminal has room; for
+// programs values as JSON or YAML.
 //
 // Interfaces are named by whoever may do so in their namespace, pods included: what stands
 // in a table or a sentence has no control characters left.
-package table
+package render
 
 import (
 	"fmt"

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package table
+package render
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -90,4 +91,27 @@ func (s Screen) Wrap(text string, at, indent int) string {
 	}
 	out.WriteString("\n")
 	return out.String()
+}
+
+// Lines returns the lines of an error that say something.
+func Lines(err error) []string {
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// InOneLine returns the lines of an error with semicolons between them.
+func InOneLine(err error) string { return strings.Join(Lines(err), "; ") }
+
+// InEachLine puts a place in front of every line of an error.
+func InEachLine(place string, err error) error {
+	var errs []error
+	for _, line := range Lines(err) {
+		errs = append(errs, fmt.Errorf("%s: %s", place, line))
+	}
+	return errors.Join(errs...)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package conflist
 
 import (
 	"encoding/json"
@@ -14,14 +14,15 @@ import (
 	"github.com/containernetworking/cni/pkg/utils"
 	cniversion "github.com/containernetworking/cni/pkg/version"
 
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 )
 
-// validation is what can be told of a conflist without a pod. Its JSON form is stable:
+// Validation is what can be told of a conflist without a pod. Its JSON form is stable:
 // fields are added, none is taken away or given another meaning.
-type validation struct {
+type Validation struct {
 	File string `json:"file"`
 	// Network is empty where the file cannot be read so far.
 	Network string `json:"network,omitempty"`
@@ -31,31 +32,32 @@ type validation struct {
 	// Warnings keep something else from working.
 	Warnings []string `json:"warnings"`
 
-	conf *config.Conf // nil where it has faults
+	// Conf is our entry; nil where there are faults.
+	Conf *config.Conf `json:"-"`
 }
 
-func (v *validation) fault(format string, args ...any) {
+func (v *Validation) fault(format string, args ...any) {
 	v.Faults = append(v.Faults, fmt.Sprintf(format, args...))
 }
 
-func (v *validation) warn(format string, args ...any) {
+func (v *Validation) warn(format string, args ...any) {
 	v.Warnings = append(v.Warnings, fmt.Sprintf(format, args...))
 }
 
 // faultLines adds a fault for each line of an error.
-func (v *validation) faultLines(err error) {
+func (v *Validation) faultLines(err error) {
 	if err == nil {
 		return
 	}
-	for _, line := range linesOf(err) {
+	for _, line := range render.Lines(err) {
 		v.fault("%s", line)
 	}
 }
 
-// validate reads a conflist the way libcni does, and goes the way of an ADD as far as that is
+// Validate reads a conflist the way libcni does, and goes the way of an ADD as far as that is
 // possible without a pod and without the kernel.
-func validate(path string) *validation {
-	v := &validation{File: path, Faults: []string{}, Warnings: []string{}}
+func Validate(path string) *Validation {
+	v := &Validation{File: path, Faults: []string{}, Warnings: []string{}}
 	content, err := os.ReadFile(path)
 	if err != nil {
 		v.fault("%v", err)
@@ -87,13 +89,13 @@ func validate(path string) *validation {
 		v.programs(c, entryPath(i))
 	}
 	if len(v.Faults) == 0 {
-		v.conf = c
+		v.Conf = c
 	}
 	return v
 }
 
 // isJSON looks for errors of syntax, whose place libcni does not tell.
-func (v *validation) isJSON(content []byte) bool {
+func (v *Validation) isJSON(content []byte) bool {
 	var any json.RawMessage
 	err := json.Unmarshal(content, &any)
 	var syntax *json.SyntaxError
@@ -112,7 +114,7 @@ var pluginVersions = cniversion.VersionsStartingFrom("0.3.0").SupportedVersions(
 
 // versions looks at what runtimes choose the version of CNI from: old ones take cniVersion
 // alone, those since libcni 1.2 the highest that they know of both fields.
-func (v *validation) versions(content []byte) {
+func (v *Validation) versions(content []byte) {
 	var given struct {
 		CNIVersion  string   `json:"cniVersion"`
 		CNIVersions []string `json:"cniVersions"`
@@ -124,7 +126,7 @@ func (v *validation) versions(content []byte) {
 	known := func(version string) bool { return slices.Contains(pluginVersions, version) }
 	for i, version := range given.CNIVersions {
 		if !known(version) {
-			v.warn("cniVersions[%d]: %s takes %s, and not %q", i, pluginType, takes, version)
+			v.warn("cniVersions[%d]: %s takes %s, and not %q", i, PluginType, takes, version)
 		}
 	}
 	switch version := given.CNIVersion; {
@@ -133,9 +135,9 @@ func (v *validation) versions(content []byte) {
 	case version == "":
 		v.warn(`cniVersion: it is missing, and runtimes before libcni 1.2 read that alone; write "cniVersion": "1.0.0"`)
 	case !known(version) && !slices.ContainsFunc(given.CNIVersions, known):
-		v.fault(`cniVersion: %q; %s takes %s`, version, pluginType, takes)
+		v.fault(`cniVersion: %q; %s takes %s`, version, PluginType, takes)
 	case !known(version):
-		v.warn(`cniVersion: %q, and runtimes before libcni 1.2 read that alone; %s takes %s`, version, pluginType, takes)
+		v.warn(`cniVersion: %q, and runtimes before libcni 1.2 read that alone; %s takes %s`, version, PluginType, takes)
 	case version == "1.1.0":
 		v.warn(`cniVersion: runtimes before libcni 1.2, such as containerd 1.6, refuse "1.1.0"; write "cniVersion": "1.0.0" and leave 1.1.0 to cniVersions`)
 	}
@@ -152,7 +154,7 @@ var (
 )
 
 // order looks at our place among the network's plugins.
-func (v *validation) order(list *libcni.NetworkConfigList, i int, c *config.Conf) {
+func (v *Validation) order(list *libcni.NetworkConfigList, i int, c *config.Conf) {
 	maker := ""
 	for _, plugin := range list.Plugins[:i] {
 		if !slices.Contains(chainedPlugins, plugin.Network.Type) {
@@ -175,7 +177,7 @@ func (v *validation) order(list *libcni.NetworkConfigList, i int, c *config.Conf
 	}
 }
 
-func (v *validation) capabilities(c *config.Conf, at string) {
+func (v *Validation) capabilities(c *config.Conf, at string) {
 	switch asks := c.HasAnnotationsCapability(); {
 	case c.Annotations != nil && !asks:
 		v.warn("%s: runtimes will hand over no annotations: it lacks \"capabilities\": {%q: true}", at, config.AnnotationsCapability)
@@ -186,7 +188,7 @@ func (v *validation) capabilities(c *config.Conf, at string) {
 
 // programs opens the objects and settles each program, of the network and of those that
 // pods may ask for, alone first: one that is at fault hides no other.
-func (v *validation) programs(c *config.Conf, at string) {
+func (v *Validation) programs(c *config.Conf, at string) {
 	programs, err := catalog.Open(c.CatalogDir)
 	if err != nil {
 		v.faultLines(err)
@@ -219,7 +221,7 @@ func (v *validation) programs(c *config.Conf, at string) {
 
 // allowed tries what pods may ask for, each program at the end of the band: first whether
 // it can be used, and then whether anything keeps a pod from having it.
-func (v *validation) allowed(c *config.Conf, at string, alone func(string, config.Program)) {
+func (v *Validation) allowed(c *config.Conf, at string, alone func(string, config.Program)) {
 	if c.Annotations == nil {
 		return
 	}
@@ -243,13 +245,13 @@ func (v *validation) allowed(c *config.Conf, at string, alone func(string, confi
 func tryAnnotation(c *config.Conf, name string, priority int) error {
 	annotation, err := json.Marshal([]map[string]any{{"name": name, "priority": priority}})
 	if err == nil {
-		_, err = preview(c, string(annotation))
+		_, err = Preview(c, string(annotation))
 	}
 	return err
 }
 
-// preview returns the chains of a pod with an annotation, which may be empty.
-func preview(c *config.Conf, annotation string) ([]node.Foreseen, error) {
+// Preview returns the chains of a pod with an annotation, which may be empty.
+func Preview(c *config.Conf, annotation string) ([]node.Foreseen, error) {
 	a, err := node.AttachmentFor(c, map[string]string{catalog.Annotation: annotation})
 	if err != nil {
 		return nil, err

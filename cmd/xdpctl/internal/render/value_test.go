@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package render
 
 import (
 	"bytes"
@@ -28,7 +28,7 @@ func TestYAML(t *testing.T) {
 		1<<64 - 1,
 		[]map[string]int{{"x": 1}, {}},
 	}
-	if err := writeValue(&out, formatYAML, value); err != nil {
+	if err := Value(&out, value, true); err != nil {
 		t.Fatal(err)
 	}
 	const want = `name: web-0
