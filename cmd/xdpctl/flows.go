@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -40,11 +41,7 @@ func flowsText(s render.Screen, chains []node.ChainFlows, now time.Time) string 
 	}
 	t := render.New("", render.Col("CHAIN"), render.Col("POD"), render.Col("INTERFACE"), render.Col("SIDE"), render.Col("MEMBER"))
 	for _, c := range chains {
-		pod := spacePath(c.NetNS) // where no pod is known
-		if c.Owner.PodName != "" {
-			pod = c.Owner.PodNamespace + "/" + c.Owner.PodName
-		}
-		t.Add(c.Key, pod, c.Interface, c.Side, c.Member)
+		t.Add(c.Key, cmp.Or(podOfOwner(c.Owner), spacePath(c.NetNS)), c.Interface, c.Side, c.Member)
 	}
 	heads := t.Lines(s)
 	var out strings.Builder

@@ -152,11 +152,11 @@ func fullOwner(o record.Owner) string {
 	if o.Kind != record.OwnerAttachment {
 		return o.Kind.String()
 	}
-	pod := ""
-	if o.PodName != "" {
-		pod = fmt.Sprintf("pod %s/%s, ", o.PodNamespace, o.PodName)
+	attachment := fmt.Sprintf("network %s, container %s, %s", o.Network, o.ContainerID, o.Ifname)
+	if pod := podOfOwner(o); pod != "" {
+		return fmt.Sprintf("pod %s, %s", pod, attachment)
 	}
-	return fmt.Sprintf("%snetwork %s, container %s, %s", pod, o.Network, o.ContainerID, o.Ifname)
+	return attachment
 }
 
 // kernel says what the kernel tells of the member's program.

@@ -195,9 +195,17 @@ func podOf(c node.Chain) string {
 func podsOf(c node.Chain) []string {
 	var pods []string
 	for _, o := range c.Owners {
-		if pod := o.PodNamespace + "/" + o.PodName; o.PodName != "" && !slices.Contains(pods, pod) {
+		if pod := podOfOwner(o); pod != "" && !slices.Contains(pods, pod) {
 			pods = append(pods, pod)
 		}
 	}
 	return pods
+}
+
+// podOfOwner names the pod of an attachment; empty where none is known.
+func podOfOwner(o record.Owner) string {
+	if o.PodName == "" {
+		return ""
+	}
+	return o.PodNamespace + "/" + o.PodName
 }

@@ -104,8 +104,8 @@ func spaceOf(h node.Hook) string {
 		return hostPod
 	}
 	for _, m := range h.Members {
-		if m.Owner.PodName != "" {
-			return fmt.Sprintf("%s (pod %s/%s)", h.NetNS, m.Owner.PodNamespace, m.Owner.PodName)
+		if pod := podOfOwner(m.Owner); pod != "" {
+			return fmt.Sprintf("%s (pod %s)", h.NetNS, pod)
 		}
 	}
 	return h.NetNS

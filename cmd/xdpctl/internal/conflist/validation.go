@@ -44,16 +44,6 @@ func (v *Validation) warn(format string, args ...any) {
 	v.Warnings = append(v.Warnings, fmt.Sprintf(format, args...))
 }
 
-// faultLines adds a fault for each line of an error.
-func (v *Validation) faultLines(err error) {
-	if err == nil {
-		return
-	}
-	for _, line := range render.Lines(err) {
-		v.fault("%s", line)
-	}
-}
-
 // Validate reads a conflist the way libcni does, and goes the way of an ADD as far as that is
 // possible without a pod and without the kernel.
 func Validate(path string) *Validation {
@@ -78,11 +68,11 @@ func Validate(path string) *Validation {
 	v.versions(content)
 	i, err := ourEntry(list)
 	if err != nil {
-		v.faultLines(err)
+		v.Faults = append(v.Faults, render.Lines(err)...)
 		return v
 	}
 	c, err := parseEntry(list, i)
-	v.faultLines(err)
+	v.Faults = append(v.Faults, render.Lines(err)...)
 	v.order(list, i, c)
 	if c != nil {
 		v.capabilities(c, entryPath(i))
@@ -191,10 +181,10 @@ func (v *Validation) capabilities(c *config.Conf, at string) {
 func (v *Validation) programs(c *config.Conf, at string) {
 	programs, err := catalog.Open(c.CatalogDir)
 	if err != nil {
-		v.faultLines(err)
+		v.Faults = append(v.Faults, render.Lines(err)...)
 		return
 	}
-	v.faultLines(programs.Check())
+	v.Faults = append(v.Faults, render.Lines(programs.Check())...)
 	sound := true
 	alone := func(path string, p config.Program) {
 		a := node.AttachmentOf(c)

@@ -93,8 +93,11 @@ func (s Screen) Wrap(text string, at, indent int) string {
 	return out.String()
 }
 
-// Lines returns the lines of an error that say something.
+// Lines returns the lines of an error that say something; none of nil.
 func Lines(err error) []string {
+	if err == nil {
+		return nil
+	}
 	var lines []string
 	for line := range strings.Lines(err.Error()) {
 		if line = strings.TrimSpace(line); line != "" {
