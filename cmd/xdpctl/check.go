@@ -23,6 +23,7 @@ func checkCommand() *cobra.Command {
 		Long: "Compare what is recorded of chains with what the kernel runs, whoever owns their members.\n" +
 			"KEY is a chain's as list shows it. What a network's configuration wants of a chain is not\n" +
 			"looked at; CNI's CHECK does that.\n\n" + exitHelp,
+		ValidArgsFunction: fromChains(keyOf),
 	}
 	all := cmd.Flags().Bool("all", false, "every chain of this node")
 	out := addOutput(cmd, formatTable, formatJSON, formatYAML)

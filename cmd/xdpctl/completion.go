@@ -36,22 +36,12 @@ var byFlag = map[string]cobra.CompletionFunc{
 	"cni-conf":   ofFolders,
 }
 
-// byCommand is what completes the arguments of a subcommand; others take none.
-var byCommand = map[string]cobra.CompletionFunc{
-	"unload":   fromChains(idsOf),
-	"get":      onlyFirst(fromChains(idsOf)),
-	"replace":  onlyFirst(fromChains(idsOf)),
-	"check":    fromChains(keyOf),
-	"validate": ofFiles("conflist"),
-}
-
-// addCompletions tells the shells' completions, which package cobra makes, what the
-// subcommands take.
+// addCompletions tells the shells' completions, which package cobra makes, what the flags of
+// subcommands take, and that those that do not say what their arguments are take none.
 func addCompletions(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		addCompletions(sub)
 	}
-	cmd.ValidArgsFunction = byCommand[cmd.Name()]
 	if cmd.ValidArgsFunction == nil && cmd.Runnable() {
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
 	}

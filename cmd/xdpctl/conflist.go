@@ -30,7 +30,8 @@ func validateCommand() *cobra.Command {
 			"versions of CNI, the order of plugins, capabilities, and every program's object, globals and\n" +
 			"maps. Nothing is touched, no root is needed, and the kernel may yet refuse a program, which\n" +
 			"doctor finds out.\n\n" + exitHelp,
-		Args: files,
+		Args:              files,
+		ValidArgsFunction: ofFiles("conflist"),
 	}
 	out := addOutput(cmd, formatTable, formatJSON, formatYAML)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -21,8 +21,9 @@ func getCommand() *cobra.Command {
 		Short: "Show all that is known of a member, and of its program in the kernel",
 		Long: "Show all that is known of a member: its place, its object, its maps and who else uses\n" +
 			"them, and what the kernel tells of the program that runs it.",
-		Example: "  xdpctl get 7\n  xdpctl get 7 -o yaml",
-		Args:    oneID,
+		Example:           "  xdpctl get 7\n  xdpctl get 7 -o yaml",
+		Args:              oneID,
+		ValidArgsFunction: onlyFirst(fromChains(idsOf)),
 	}
 	out := addOutput(cmd, formatTable, formatJSON, formatYAML)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {

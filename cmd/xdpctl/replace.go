@@ -16,8 +16,9 @@ func replaceCommand() *cobra.Command {
 		Short: "Give a member another program, in its place in the chain",
 		Long: "Give a member another program, in one swap. It keeps its id, its name, its place in the\n" +
 			"chain and its counts, and those of its maps that the new program has in the same shape.",
-		Example: "  xdpctl replace 7 --object ./filter-v2.o",
-		Args:    oneID,
+		Example:           "  xdpctl replace 7 --object ./filter-v2.o",
+		Args:              oneID,
+		ValidArgsFunction: onlyFirst(fromChains(idsOf)),
 	}
 	p := addProgram(cmd)
 	var force bool

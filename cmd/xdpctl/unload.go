@@ -21,7 +21,8 @@ func unloadCommand() *cobra.Command {
 		Long: "Take members out of their chains, each chain in one swap. What came after them moves\n" +
 			"up, and the chain goes with its last member. Either all ids are members' that may be\n" +
 			"taken, or nothing is.",
-		Example: "  xdpctl unload 7 12\n  xdpctl unload --iface eth0 --all",
+		Example:           "  xdpctl unload 7 12\n  xdpctl unload --iface eth0 --all",
+		ValidArgsFunction: fromChains(idsOf),
 	}
 	on := addTarget(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "take all members that were loaded by hand on --iface")
