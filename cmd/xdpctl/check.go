@@ -13,6 +13,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/doctor"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -46,11 +47,11 @@ func checkCommand() *cobra.Command {
 			return err
 		}
 		switch {
-		case errors.Is(err, node.ErrNoChain):
+		case errors.Is(err, doctor.ErrNoChain):
 			return absent(fmt.Errorf("%w; xdpctl list shows those there are", err))
 		case err != nil:
 			return unread(err)
-		case slices.ContainsFunc(checked, func(c node.CheckedChain) bool { return len(c.Differences) > 0 }):
+		case slices.ContainsFunc(checked, func(c doctor.CheckedChain) bool { return len(c.Differences) > 0 }):
 			return differs()
 		}
 		return nil
@@ -59,14 +60,14 @@ func checkCommand() *cobra.Command {
 }
 
 // checkChains checks chains by their keys, and without keys all there are.
-func checkChains(ctx context.Context, n *node.Node, keys []chain.Key) ([]node.CheckedChain, error) {
+func checkChains(ctx context.Context, n *node.Node, keys []chain.Key) ([]doctor.CheckedChain, error) {
 	if len(keys) == 0 {
-		return n.CheckAll(ctx)
+		return doctor.CheckAll(ctx, n.Node)
 	}
-	checked := make([]node.CheckedChain, 0, len(keys))
+	checked := make([]doctor.CheckedChain, 0, len(keys))
 	var errs []error
 	for _, key := range keys {
-		c, err := n.CheckChain(ctx, key)
+		c, err := doctor.CheckChain(ctx, n.Node, key)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -77,9 +78,9 @@ func checkChains(ctx context.Context, n *node.Node, keys []chain.Key) ([]node.Ch
 }
 
 // checkText has a line for each chain, and below it one for each difference.
-func checkText(s render.Screen, checked []node.CheckedChain, onlyDiffering bool) string {
+func checkText(s render.Screen, checked []doctor.CheckedChain, onlyDiffering bool) string {
 	if onlyDiffering {
-		checked = slices.DeleteFunc(slices.Clone(checked), func(c node.CheckedChain) bool { return len(c.Differences) == 0 })
+		checked = slices.DeleteFunc(slices.Clone(checked), func(c doctor.CheckedChain) bool { return len(c.Differences) == 0 })
 	}
 	switch {
 	case len(checked) == 0 && onlyDiffering:

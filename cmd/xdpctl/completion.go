@@ -15,6 +15,7 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
@@ -23,7 +24,7 @@ import (
 var byFlag = map[string]cobra.CompletionFunc{
 	"iface":      completeInterfaces,
 	"netns":      completeNetNS,
-	"pod":        fromChains(podsOf),
+	"pod":        fromChains(func(c inspect.Chain) []cobra.Completion { return podsOf(c.Owners) }),
 	"program":    completePrograms,
 	"object":     ofFiles("o"),
 	"conflist":   ofFiles("conflist"),
@@ -108,9 +109,9 @@ func onlyFirst(complete cobra.CompletionFunc) cobra.CompletionFunc {
 
 // fromChains completes with what there is of each chain, each once, and leaves out what is
 // named already.
-func fromChains(of func(node.Chain) []cobra.Completion) cobra.CompletionFunc {
+func fromChains(of func(inspect.Chain) []cobra.Completion) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		chains, _ := node.Default().List()
+		chains, _ := inspect.List(node.Default().Node)
 		var found []cobra.Completion
 		for _, c := range chains {
 			for _, choice := range of(c) {
@@ -124,18 +125,18 @@ func fromChains(of func(node.Chain) []cobra.Completion) cobra.CompletionFunc {
 	}
 }
 
-func idsOf(c node.Chain) []cobra.Completion {
+func idsOf(c inspect.Chain) []cobra.Completion {
 	var ids []cobra.Completion
 	for _, m := range c.Members {
 		if m.Owner.Kind != record.OwnerLibxdp {
-			ids = append(ids, cobra.CompletionWithDesc(fmt.Sprint(m.ID), fmt.Sprintf("%s on %s in %s", m.Name, c.Interface, podOf(c))))
+			ids = append(ids, cobra.CompletionWithDesc(fmt.Sprint(m.ID), fmt.Sprintf("%s on %s in %s", m.Name, c.Interface, podOf(c.Owners, c.NetNS))))
 		}
 	}
 	return ids
 }
 
-func keyOf(c node.Chain) []cobra.Completion {
-	return []cobra.Completion{cobra.CompletionWithDesc(c.Key.String(), fmt.Sprintf("%s in %s", c.Interface, podOf(c)))}
+func keyOf(c inspect.Chain) []cobra.Completion {
+	return []cobra.Completion{cobra.CompletionWithDesc(c.Key.String(), fmt.Sprintf("%s in %s", c.Interface, podOf(c.Owners, c.NetNS)))}
 }
 
 // completeInterfaces lists those of the namespace that the flags before it name.

@@ -24,6 +24,8 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/doctor"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/version"
 )
 
@@ -49,7 +51,7 @@ func doctorCommand() *cobra.Command {
 		if err := out.print(findings, findingsText(out.screen(), findings, quiet(cmd)), nil); err != nil {
 			return err
 		}
-		if slices.ContainsFunc(findings, func(f node.Finding) bool { return f.State == node.StateFailing }) {
+		if slices.ContainsFunc(findings, func(f doctor.Finding) bool { return f.State == doctor.StateFailing }) {
 			return differs()
 		}
 		return nil
@@ -58,23 +60,23 @@ func doctorCommand() *cobra.Command {
 }
 
 // examine goes from the kernel to what is kept of chains.
-func examine(ctx context.Context, n *node.Node, cni cniFolders) []node.Finding {
-	findings := n.ExamineKernel()
+func examine(ctx context.Context, n *node.Node, cni cniFolders) []doctor.Finding {
+	findings := doctor.ExamineKernel(n.Node)
 	findings = append(findings, cni.examine(ctx, n)...)
 	findings = append(findings, examineCatalog(config.DefaultCatalogDir))
-	return append(findings, n.ExamineState()...)
+	return append(findings, doctor.ExamineState(n.Node)...)
 }
 
-func examineCatalog(dir string) node.Finding {
+func examineCatalog(dir string) doctor.Finding {
 	const check = "catalog"
 	c, err := catalog.Open(dir)
 	if err == nil {
 		err = c.Check()
 	}
 	if err != nil {
-		return node.Failing(check, render.InOneLine(err), "mend the file, or take it out of the folder: its program can be used by nobody until then")
+		return doctor.Failing(check, render.InOneLine(err), "mend the file, or take it out of the folder: its program can be used by nobody until then")
 	}
-	return node.OK(check, fmt.Sprintf("%d programs, %d of them built in", len(c.Names()), len(catalog.Builtins())))
+	return doctor.OK(check, fmt.Sprintf("%d programs, %d of them built in", len(c.Names()), len(catalog.Builtins())))
 }
 
 // The columns in which findings are printed; what is found follows.
@@ -84,14 +86,14 @@ const (
 	foundAt    = stateWidth + render.Gap + checkWidth + render.Gap
 )
 
-var stateColours = map[node.FindingState]render.Colour{
-	node.StateOK: render.Green, node.StateWarning: render.Yellow, node.StateFailing: render.Red,
+var stateColours = map[doctor.FindingState]render.Colour{
+	doctor.StateOK: render.Green, doctor.StateWarning: render.Yellow, doctor.StateFailing: render.Red,
 }
 
-func findingsText(s render.Screen, findings []node.Finding, onlyFaults bool) string {
+func findingsText(s render.Screen, findings []doctor.Finding, onlyFaults bool) string {
 	var out strings.Builder
 	for _, f := range findings {
-		if f.State == node.StateOK && onlyFaults {
+		if f.State == doctor.StateOK && onlyFaults {
 			continue
 		}
 		state := s.Paint(stateColours[f.State], fmt.Sprintf("%-*s", stateWidth, f.State))
@@ -109,7 +111,7 @@ const pluginPackage = "github.com/xdp-chain/xdp-chain/plugins/meta/xdp-chain"
 // examinePlugin looks for the plugin where the runtime does, which takes the first that it
 // finds. It does not run it: what is installed may be anybody's. needed says that a conflist
 // names it.
-func examinePlugin(folders []string, needed bool) node.Finding {
+func examinePlugin(folders []string, needed bool) doctor.Finding {
 	const check = "plugin"
 	for _, folder := range folders {
 		path := filepath.Join(folder, conflist.PluginType)
@@ -121,14 +123,14 @@ func examinePlugin(folders []string, needed bool) node.Finding {
 			err = checkInstalled(path, info)
 		}
 		if err != nil {
-			return node.Failing(check, fmt.Sprintf("%s: %v", path, err), "install -o root -g root -m 0755 bin/xdp-chain "+folder+"/")
+			return doctor.Failing(check, fmt.Sprintf("%s: %v", path, err), "install -o root -g root -m 0755 bin/xdp-chain "+folder+"/")
 		}
 		return examineBuild(path)
 	}
-	missing := node.Warning(check, fmt.Sprintf("%s is in none of %s", conflist.PluginType, strings.Join(folders, ", ")),
+	missing := doctor.Warning(check, fmt.Sprintf("%s is in none of %s", conflist.PluginType, strings.Join(folders, ", ")),
 		"install -m 0755 bin/xdp-chain "+folders[0]+"/, or name the runtime's folders with --cni-bin; chains that are loaded by hand do without")
 	if needed {
-		missing.State = node.StateFailing
+		missing.State = doctor.StateFailing
 	}
 	return missing
 }
@@ -157,23 +159,23 @@ func checkInstalled(path string, info fs.FileInfo) error {
 }
 
 // examineBuild reads what Go's toolchain wrote into the binary.
-func examineBuild(path string) node.Finding {
+func examineBuild(path string) doctor.Finding {
 	const check = "plugin"
 	reinstall := "build both of one checkout, and replace " + path + " by a rename: running pods are not touched"
 	build, err := buildinfo.ReadFile(path)
 	switch {
 	case err != nil:
-		return node.Failing(check, fmt.Sprintf("%s: it is no program that Go has built: %v", path, err), reinstall)
+		return doctor.Failing(check, fmt.Sprintf("%s: it is no program that Go has built: %v", path, err), reinstall)
 	case build.Path != pluginPackage:
-		return node.Failing(check, fmt.Sprintf("%s: it was built of %s and is another program", path, build.Path), reinstall)
+		return doctor.Failing(check, fmt.Sprintf("%s: it was built of %s and is another program", path, build.Path), reinstall)
 	}
 	if arch := version.Setting(build, "GOARCH"); arch != "" && arch != runtime.GOARCH {
-		return node.Failing(check, fmt.Sprintf("%s: it was built for %s, and this is %s", path, arch, runtime.GOARCH), reinstall)
+		return doctor.Failing(check, fmt.Sprintf("%s: it was built for %s, and this is %s", path, arch, runtime.GOARCH), reinstall)
 	}
 	if theirs, ours := version.Of(build), version.String(); theirs != ours {
-		return node.Warning(check, fmt.Sprintf("%s is %s, and xdpctl is %s", path, theirs, ours), reinstall)
+		return doctor.Warning(check, fmt.Sprintf("%s is %s, and xdpctl is %s", path, theirs, ours), reinstall)
 	}
-	return node.OK(check, fmt.Sprintf("%s is %s, as xdpctl is", path, version.Of(build)))
+	return doctor.OK(check, fmt.Sprintf("%s is %s, as xdpctl is", path, version.Of(build)))
 }
 
 // cniFolders are where the runtime looks for plugins, and for networks.
@@ -186,13 +188,13 @@ type cniFolders struct {
 var confExtensions = []string{".conf", ".conflist", ".json"}
 
 // examine says whether the plugin and each conflist that names it can do their part.
-func (f cniFolders) examine(ctx context.Context, n *node.Node) []node.Finding {
+func (f cniFolders) examine(ctx context.Context, n *node.Node) []doctor.Finding {
 	networks, named := f.examineConf(ctx, n)
-	return append([]node.Finding{examinePlugin(f.bin, named)}, networks...)
+	return append([]doctor.Finding{examinePlugin(f.bin, named)}, networks...)
 }
 
 // examineConf tells besides whether any file names the plugin.
-func (f cniFolders) examineConf(ctx context.Context, n *node.Node) (findings []node.Finding, named bool) {
+func (f cniFolders) examineConf(ctx context.Context, n *node.Node) (findings []doctor.Finding, named bool) {
 	const check = "conflists"
 	// libcni takes a folder that is not there for an empty one.
 	_, err := os.Stat(f.conf)
@@ -203,15 +205,15 @@ func (f cniFolders) examineConf(ctx context.Context, n *node.Node) (findings []n
 	const byHand = "name the runtime's folder with --cni-conf; chains that are loaded by hand do without"
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return []node.Finding{node.Warning(check, f.conf+" does not exist", byHand)}, false
+		return []doctor.Finding{doctor.Warning(check, f.conf+" does not exist", byHand)}, false
 	case err != nil:
-		return []node.Finding{node.Failing(check, err.Error(), "run xdpctl as root")}, false
+		return []doctor.Finding{doctor.Failing(check, err.Error(), "run xdpctl as root")}, false
 	}
 	first := ""
 	for i, file := range files {
 		content, err := os.ReadFile(file)
 		if err != nil {
-			findings = append(findings, node.Failing("conflist", err.Error(), "run xdpctl as root"))
+			findings = append(findings, doctor.Failing("conflist", err.Error(), "run xdpctl as root"))
 			continue
 		}
 		if !conflist.Names(content) && !conflist.NamesBeside(file) {
@@ -225,42 +227,42 @@ func (f cniFolders) examineConf(ctx context.Context, n *node.Node) (findings []n
 	}
 	switch {
 	case !named:
-		findings = append(findings, node.Warning(check, fmt.Sprintf("none in %s names %s: pods get no chain", f.conf, conflist.PluginType),
+		findings = append(findings, doctor.Warning(check, fmt.Sprintf("none in %s names %s: pods get no chain", f.conf, conflist.PluginType),
 			"add it to the network's conflist, as conf/10-podnet.conflist does, or "+byHand))
 	case first != "":
-		findings = append(findings, node.Warning(check, fmt.Sprintf("%s comes first by name, and does not name %s", first, conflist.PluginType),
+		findings = append(findings, doctor.Warning(check, fmt.Sprintf("%s comes first by name, and does not name %s", first, conflist.PluginType),
 			"containerd and CRI-O take the first file for every pod: add the plugin there, unless that network is one of several (Multus)"))
 	}
 	return findings, named
 }
 
-func examineConflist(ctx context.Context, n *node.Node, file string, content []byte) node.Finding {
+func examineConflist(ctx context.Context, n *node.Node, file string, content []byte) doctor.Finding {
 	const check = "conflist"
 	name := filepath.Base(file)
 	var single struct {
 		Plugins json.RawMessage `json:"plugins"`
 	}
 	if json.Unmarshal(content, &single) == nil && single.Plugins == nil && !conflist.NamesBeside(file) {
-		return node.Failing(check, fmt.Sprintf("%s: it is one plugin and no list; %s works behind the plugin that makes the interface alone", name, conflist.PluginType),
+		return doctor.Failing(check, fmt.Sprintf("%s: it is one plugin and no list; %s works behind the plugin that makes the interface alone", name, conflist.PluginType),
 			"make it a conflist with both in plugins, as conf/10-podnet.conflist is")
 	}
 	v := conflist.Validate(file)
 	if len(v.Faults) > 0 {
-		return node.Failing(check, name+": "+strings.Join(v.Faults, "; "), "mend it, and try it with xdpctl conflist validate "+file)
+		return doctor.Failing(check, name+": "+strings.Join(v.Faults, "; "), "mend it, and try it with xdpctl conflist validate "+file)
 	}
 	if err := verify(ctx, n, v.Conf); err != nil {
-		return node.Failing(check, fmt.Sprintf("%s: no pod of network %s could be added: %s", name, v.Network, render.InOneLine(err)),
+		return doctor.Failing(check, fmt.Sprintf("%s: no pod of network %s could be added: %s", name, v.Network, render.InOneLine(err)),
 			"STATUS fails with this, which makes the node NotReady on newer runtimes; mend what it names")
 	}
 	if len(v.Warnings) > 0 {
-		return node.Warning(check, name+": "+strings.Join(v.Warnings, "; "), "mend it, and try it with xdpctl conflist validate "+file)
+		return doctor.Warning(check, name+": "+strings.Join(v.Warnings, "; "), "mend it, and try it with xdpctl conflist validate "+file)
 	}
-	return node.OK(check, fmt.Sprintf("%s: the chains of network %s can be built", name, v.Network))
+	return doctor.OK(check, fmt.Sprintf("%s: the chains of network %s can be built", name, v.Network))
 }
 
 // verify asks what STATUS asks.
 func verify(ctx context.Context, n *node.Node, c *config.Conf) error {
-	a := node.AttachmentOf(c)
+	a := resolve.AttachmentOf(c)
 	var err error
 	if a.Catalog, err = catalog.Open(c.CatalogDir); err != nil {
 		return err

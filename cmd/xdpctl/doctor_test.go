@@ -9,14 +9,14 @@ import (
 	"testing"
 
 	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
-	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/doctor"
 )
 
-func exampleFindings() []node.Finding {
-	return []node.Finding{
-		node.OK("kernel", "Linux 6.12.9"),
-		node.Warning("plugin", "/opt/cni/bin/xdp-chain is v0.2.0, and xdpctl is v0.3.0", "build both of one checkout, and replace /opt/cni/bin/xdp-chain by a rename: running pods are not touched"),
-		node.Failing("conflist", "10-podnet.conflist: plugins[1]: mode: \x1b[2J", "mend it"),
+func exampleFindings() []doctor.Finding {
+	return []doctor.Finding{
+		doctor.OK("kernel", "Linux 6.12.9"),
+		doctor.Warning("plugin", "/opt/cni/bin/xdp-chain is v0.2.0, and xdpctl is v0.3.0", "build both of one checkout, and replace /opt/cni/bin/xdp-chain by a rename: running pods are not touched"),
+		doctor.Failing("conflist", "10-podnet.conflist: plugins[1]: mode: \x1b[2J", "mend it"),
 	}
 }
 
@@ -46,14 +46,14 @@ func TestExamineCatalog(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	if f := examineCatalog(dir); f.State != node.StateOK {
+	if f := examineCatalog(dir); f.State != doctor.StateOK {
 		t.Errorf("an empty folder: %+v", f)
 	}
 	file := filepath.Join(dir, "mine.yaml")
 	if err := os.WriteFile(file, []byte("name: mine\nobjekt: /opt/mine.o\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if f := examineCatalog(dir); f.State != node.StateFailing || !strings.Contains(f.Found, file) || strings.Contains(f.Found, "\n") {
+	if f := examineCatalog(dir); f.State != doctor.StateFailing || !strings.Contains(f.Found, file) || strings.Contains(f.Found, "\n") {
 		t.Errorf("a file that is at fault: %+v", f)
 	}
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
-	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/change"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -75,7 +76,7 @@ func failed(err error) error {
 	}
 	status := exitUndone
 	switch {
-	case isAny(err, node.ErrNoMember, netdev.ErrNoInterface, netdev.ErrNetNSGone):
+	case isAny(err, state.ErrNoMember, netdev.ErrNoInterface, netdev.ErrNetNSGone):
 		status = exitAbsent
 	case isAny(err, fs.ErrPermission):
 	case isAny(err, chain.ErrInvalid, chain.ErrTooManyMembers, config.ErrPolicy, object.ErrUnusable, catalog.ErrUnknown, catalog.ErrBroken):
@@ -88,11 +89,11 @@ func failed(err error) error {
 func nextStep(err error) error {
 	var step string
 	switch {
-	case errors.Is(err, node.ErrNoMember):
+	case errors.Is(err, state.ErrNoMember):
 		step = "xdpctl list shows the members there are, with their ids"
 	case errors.Is(err, netdev.ErrNoInterface):
 		step = "--netns, --pid or --pod name another network namespace"
-	case errors.Is(err, node.ErrOthers):
+	case errors.Is(err, change.ErrOthers):
 		step = "--force does it all the same"
 	case errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, pin.ErrLocked):
 		step = "--timeout gives it longer"

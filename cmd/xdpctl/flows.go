@@ -15,6 +15,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
 )
 
 func flowsCommand() *cobra.Command {
@@ -24,7 +25,7 @@ func flowsCommand() *cobra.Command {
 		Args:  noArguments,
 	}
 	addWatch(cmd, "show them again every second, until interrupted", func(s render.Screen) (*frame, error) {
-		chains, err := node.Default().Flows()
+		chains, err := inspect.Flows(node.Default().Node)
 		if len(chains) == 0 && err != nil {
 			return nil, err
 		}
@@ -35,7 +36,7 @@ func flowsCommand() *cobra.Command {
 
 // flowsText has a line for each member flow-stats, and below it what is particular about
 // it, and its flows.
-func flowsText(s render.Screen, chains []node.ChainFlows, now time.Time) string {
+func flowsText(s render.Screen, chains []inspect.ChainFlows, now time.Time) string {
 	if len(chains) == 0 {
 		return "no chain on this node has a member flow-stats\n"
 	}
@@ -62,7 +63,7 @@ func flowsText(s render.Screen, chains []node.ChainFlows, now time.Time) string 
 
 // flowTable has a line for each flow, and below them one for each kind of what is of none,
 // where it is not zero.
-func flowTable(s render.Screen, c node.ChainFlows, now time.Time) string {
+func flowTable(s render.Screen, c inspect.ChainFlows, now time.Time) string {
 	t := render.New("  ", render.Col("PROTO"), render.Col("SOURCE"), render.Col("DESTINATION"),
 		render.Col("PACKETS", render.Right), render.Col("BYTES", render.Right), render.Col("FIRST", render.Right), render.Col("LAST", render.Right))
 	for _, f := range c.Flows {

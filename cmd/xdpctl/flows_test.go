@@ -10,7 +10,7 @@ import (
 	flowstats "github.com/xdp-chain/xdp-chain/bpf/flow-stats"
 	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/config"
-	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 )
 
@@ -25,11 +25,11 @@ func exampleFlow(protocol flowstats.IPProtocol, source, destination string, pack
 	}
 }
 
-func exampleFlows() []node.ChainFlows {
+func exampleFlows() []inspect.ChainFlows {
 	owner := record.Owner{Network: "podnet", ContainerID: "c1", Ifname: "eth0", PodNamespace: "shop", PodName: "web-0"}
 	fragments := exampleFlow(17, "10.244.3.17:0", "10.244.1.5:0", 12, 16000, 2*time.Hour, time.Minute)
 	fragments.LaterFragments = true
-	return []node.ChainFlows{
+	return []inspect.ChainFlows{
 		{
 			Key: podKey, Interface: "eth0", NetNS: "/run/netns/a", Side: config.PodSide, Member: "flow-stats", Owner: owner,
 			Flows: []flowstats.Flow{

@@ -13,6 +13,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/doctor"
 )
 
 // gcPatience is how long gc works by default: each chain takes some tens of milliseconds
@@ -34,12 +35,12 @@ func gcCommand() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		n := node.Default()
 		if *dry {
-			left, err := n.Leftovers()
+			left, err := doctor.Leftovers(n.Node)
 			return unread(errors.Join(printLeftovers(cmd.OutOrStdout(), "would remove", left, err), err))
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), *timeout)
 		defer cancel()
-		removed, err := n.RemoveLeftovers(ctx)
+		removed, err := doctor.RemoveLeftovers(ctx, n.Node)
 		if quiet(cmd) {
 			return unread(err)
 		}
@@ -50,7 +51,7 @@ func gcCommand() *cobra.Command {
 
 // printLeftovers prints a line for each. That there are none is said only where everything
 // was looked at.
-func printLeftovers(w io.Writer, verb string, left []node.Leftover, failed error) error {
+func printLeftovers(w io.Writer, verb string, left []doctor.Leftover, failed error) error {
 	if len(left) == 0 && failed == nil {
 		_, err := fmt.Fprintln(w, "nothing to remove")
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 )
 
@@ -31,7 +32,7 @@ func getCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		d, err := node.Default().Get(ids[0])
+		d, err := inspect.Get(node.Default().Node, ids[0])
 		if d.ID == 0 { // else something else could not be read, too
 			return failed(err)
 		}
@@ -41,7 +42,7 @@ func getCommand() *cobra.Command {
 }
 
 // describe is the text of all that is known of a member.
-func describe(s render.Screen, d node.MemberDetail) string {
+func describe(s render.Screen, d inspect.Detail) string {
 	v := description{facts: render.New("  ", render.Col(""), render.Col("")), titles: make(map[int]string)}
 	v.state(d)
 	v.maps(d.Maps)
@@ -94,7 +95,7 @@ func (v *description) text(s render.Screen) string {
 }
 
 // state says what the member is.
-func (v *description) state(d node.MemberDetail) {
+func (v *description) state(d inspect.Detail) {
 	v.title("State")
 	v.add("ID", fmt.Sprint(d.ID))
 	v.add("Name", d.Name)
@@ -106,7 +107,7 @@ func (v *description) state(d node.MemberDetail) {
 }
 
 // maps says of each map where it is pinned, with whom it goes, and who else uses it.
-func (v *description) maps(list []node.MemberMap) {
+func (v *description) maps(list []inspect.MemberMap) {
 	var pins, owners, users []string
 	for _, m := range list {
 		pins = append(pins, m.Pins...)
@@ -124,7 +125,7 @@ func (v *description) maps(list []node.MemberMap) {
 }
 
 // place says where the member is.
-func (v *description) place(d node.MemberDetail) {
+func (v *description) place(d inspect.Detail) {
 	v.add("Priority", strconv.Itoa(d.Priority))
 	v.add("Interface", fmt.Sprintf("%s (index %d)", d.Interface, d.Ifindex))
 	v.add("Netns", spacePath(d.NetNS))
@@ -161,7 +162,7 @@ func fullOwner(o record.Owner) string {
 }
 
 // kernel says what the kernel tells of the member's program.
-func (v *description) kernel(d node.MemberDetail) {
+func (v *description) kernel(d inspect.Detail) {
 	title, ids := "Kernel state", commaList(d.MapIDs)
 	if d.WholeChain {
 		title += " of the chain's one program, in which the member is a function"

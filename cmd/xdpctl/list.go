@@ -13,6 +13,8 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
@@ -33,11 +35,11 @@ func listCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		chains, err := n.List()
+		chains, err := inspect.List(n.Node)
 		if len(chains) == 0 && err != nil {
 			return unread(err)
 		}
-		chains = slices.DeleteFunc(chains, func(c node.Chain) bool { return !shows(c) })
+		chains = slices.DeleteFunc(chains, func(c inspect.Chain) bool { return !shows(c) })
 		var text string
 		switch {
 		case quiet(cmd):
@@ -64,7 +66,7 @@ func (t *target) noChains() string {
 }
 
 // idsText is what unload takes, an id a line.
-func idsText(chains []node.Chain) string {
+func idsText(chains []inspect.Chain) string {
 	var out strings.Builder
 	for _, c := range chains {
 		for _, m := range c.Members {
@@ -77,7 +79,7 @@ func idsText(chains []node.Chain) string {
 }
 
 // listText has a line for each chain, and below it one for each member.
-func listText(s render.Screen, chains []node.Chain, now time.Time) string {
+func listText(s render.Screen, chains []inspect.Chain, now time.Time) string {
 	heads, members := chainTable(chains).Lines(s), memberTable(chains, now).Lines(s)
 	var out strings.Builder
 	out.WriteString(heads[0] + members[0])
@@ -96,7 +98,7 @@ func listText(s render.Screen, chains []node.Chain, now time.Time) string {
 }
 
 // chainTable has a line for each chain.
-func chainTable(chains []node.Chain) *render.Table {
+func chainTable(chains []inspect.Chain) *render.Table {
 	t := render.New("",
 		render.Col("CHAIN"), render.Col("POD", render.Cut), render.Col("INTERFACE"), render.Col("SIDE"), render.Col("MODE"),
 		render.Col("DISPATCHER", render.Wide), render.Col("ATTACH", render.Wide),
@@ -106,13 +108,13 @@ func chainTable(chains []node.Chain) *render.Table {
 		if c.ModeReason != "" {
 			mode = render.Yellow.Of(c.Mode)
 		}
-		t.Add(c.Key, podOf(c), c.Interface, c.Side, mode, c.Dispatcher, c.Attach, c.Generation, c.NetNS)
+		t.Add(c.Key, podOf(c.Owners, c.NetNS), c.Interface, c.Side, mode, c.Dispatcher, c.Attach, c.Generation, c.NetNS)
 	}
 	return t
 }
 
 // memberTable has a line for each member of each chain, aligned over all.
-func memberTable(chains []node.Chain, now time.Time) *render.Table {
+func memberTable(chains []inspect.Chain, now time.Time) *render.Table {
 	t := render.New("  ",
 		render.Col("POS", render.Right), render.Col("ID", render.Right), render.Col("NAME", render.Cut),
 		render.Col("FUNCTION", render.Wide), render.Col("PRIORITY", render.Right), render.Col("PROCEEDS ON"),
@@ -154,8 +156,11 @@ func assigned[V ~string | ~[]byte](values map[string]V) []string {
 
 // reasons say why a chain is not what its network would rather have, and what else there
 // is for its sake.
-func reasons(c node.Chain) []string {
+func reasons(c inspect.Chain) []string {
 	var list []string
+	if c.State != state.Running {
+		list = append(list, fmt.Sprintf("%s: %s", c.State, c.Reason))
+	}
 	if c.ModeReason != "" {
 		list = append(list, fmt.Sprintf("mode %s: %s", c.Mode, c.ModeReason))
 	}
@@ -184,17 +189,17 @@ func spacePath(path string) string {
 
 // podOf names the pods whose chain it is, or the network namespace where none is
 // known.
-func podOf(c node.Chain) string {
-	if pods := podsOf(c); len(pods) > 0 {
+func podOf(owners []record.Owner, netns string) string {
+	if pods := podsOf(owners); len(pods) > 0 {
 		return strings.Join(pods, ",")
 	}
-	return spacePath(c.NetNS)
+	return spacePath(netns)
 }
 
 // podsOf names the pods whose chain it is, each once.
-func podsOf(c node.Chain) []string {
+func podsOf(owners []record.Owner) []string {
 	var pods []string
-	for _, o := range c.Owners {
+	for _, o := range owners {
 		if pod := podOfOwner(o); pod != "" && !slices.Contains(pods, pod) {
 			pods = append(pods, pod)
 		}

@@ -11,7 +11,8 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/config"
-	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -25,10 +26,10 @@ var (
 // listedAt is when the example is looked at.
 var listedAt = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-func exampleChains() []node.Chain {
+func exampleChains() []inspect.Chain {
 	owner := record.Owner{Network: "podnet", ContainerID: "c1", Ifname: "eth0", PodNamespace: "shop", PodName: "web-0"}
-	member := func(position int, id record.ID, age time.Duration, name string, priority int, proceedOn chain.ActionSet) node.ChainMember {
-		return node.ChainMember{
+	member := func(position int, id record.ID, age time.Duration, name string, priority int, proceedOn chain.ActionSet) inspect.Member {
+		return inspect.Member{
 			Member:   chain.Member{Name: name, Function: "xdp_" + name, Priority: priority, ProceedOn: proceedOn},
 			Position: position, ID: id, CreatedAt: listedAt.Add(-age), Owner: owner,
 		}
@@ -37,24 +38,33 @@ func exampleChains() []node.Chain {
 	acl.Owner, acl.Metadata = record.Owner{Kind: record.OwnerCLI}, map[string]string{"why": "a b", "ticket": "NET-7"}
 	others := member(2, 0, 0, "xdpf", 200, chain.ActionSetOf(chain.Pass))
 	others.Owner, others.ProgramID, others.CreatedAt = record.Owner{Kind: record.OwnerLibxdp}, 4711, time.Time{}
-	return []node.Chain{
+	return []inspect.Chain{
 		{
-			Key: hostKey, Interface: "veth3f2a11c0", Ifindex: 1017, NetNS: "/proc/1/ns/net", Side: config.HostSide,
-			Mode: chain.ModeGeneric, ModeReason: "MTU 9000 is over 3506", Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked,
+			Key: hostKey,
+			Placement: inspect.Placement{
+				Interface: "veth3f2a11c0", Ifindex: 1017, NetNS: "/proc/1/ns/net", Side: config.HostSide,
+				Mode: chain.ModeGeneric, ModeReason: "MTU 9000 is over 3506", Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked,
+			},
 			Generation: 1, Owners: []record.Owner{owner},
-			Members: []node.ChainMember{member(0, 7, 2*time.Hour, "mine", 5, 0)},
+			Members: []inspect.Member{member(0, 7, 2*time.Hour, "mine", 5, 0)},
 		},
 		{
-			Key: podKey, Interface: "eth0", Ifindex: 2, NetNS: "/run/netns/a", Side: config.PodSide,
-			Mode: chain.ModeNative, Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked, PeerGRO: "veth3f2a11c0",
-			Generation: 3, Owners: []record.Owner{owner, owner},
-			Members: []node.ChainMember{
+			Key: podKey,
+			Placement: inspect.Placement{
+				Interface: "eth0", Ifindex: 2, NetNS: "/run/netns/a", Side: config.PodSide,
+				Mode: chain.ModeNative, Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked,
+			},
+			PeerGRO: "veth3f2a11c0", Generation: 3, Owners: []record.Owner{owner, owner},
+			Members: []inspect.Member{
 				member(0, 8, 90*time.Second, "count", 10, chain.DefaultProceedOn), acl, others,
 			},
 		},
 		{
-			Key: offKey, Interface: "eth0", Ifindex: 3, NetNS: "/run/netns/b", Side: config.PodSide,
-			Mode: chain.ModeNative, Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked,
+			Key: offKey,
+			Placement: inspect.Placement{
+				Interface: "eth0", Ifindex: 3, NetNS: "/run/netns/b", Side: config.PodSide,
+				Mode: chain.ModeNative, Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked,
+			},
 			Owners: []record.Owner{{Network: "podnet", ContainerID: "c2", Ifname: "eth0"}},
 		},
 	}
@@ -87,6 +97,19 @@ CHAIN    POD           INTERFACE     SIDE  MODE
     2      xdpf        200  pass                    libxdp
 4-3      /run/netns/b  eth0          pod   native
 `, listText(render.Screen{}, exampleChains(), listedAt))
+}
+
+func TestListTableOfAChainThatIsGone(t *testing.T) {
+	chains := exampleChains()[:1]
+	chains[0].State, chains[0].Reason = state.Gone, "its interface veth3f2a11c0 is gone"
+	wantText(t, `
+CHAIN   POD         INTERFACE     SIDE  MODE
+  POS  ID  NAME  PRIORITY  PROCEEDS ON  OWNER   AGE
+1-1017  shop/web-0  veth3f2a11c0  host  generic
+  gone: its interface veth3f2a11c0 is gone
+  mode generic: MTU 9000 is over 3506
+    0   7  mine         5  none         podnet   2h
+`, listText(render.Screen{}, chains, listedAt))
 }
 
 func TestListWide(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -126,7 +127,7 @@ func actionSet(names []string) (set chain.ActionSet, err error) {
 
 // printMember prints a member that was changed: as a value, as a sentence, or its id
 // alone.
-func (o *output) printMember(m node.ChainMember, sentence string) error {
+func (o *output) printMember(m inspect.Member, sentence string) error {
 	if quiet(o.cmd) {
 		sentence = strconv.Itoa(int(m.ID))
 	}

@@ -24,7 +24,7 @@ type foreseen struct {
 	// Excluded says that pods of the namespace pass through untouched.
 	Excluded bool `json:"excluded"`
 	// Chains are the pod's side's before the host's; none for a side without programs.
-	Chains []node.Foreseen `json:"chains"`
+	Chains []node.PlannedChain `json:"chains"`
 }
 
 func policyCommand() *cobra.Command {
@@ -71,7 +71,7 @@ func warn(w io.Writer, c *config.Conf, annotation string) {
 
 // foresee goes the way of an ADD up to where that would touch something.
 func foresee(c *config.Conf, namespace, annotation string) (*foreseen, error) {
-	f := &foreseen{Network: c.Name, Namespace: namespace, Chains: []node.Foreseen{}}
+	f := &foreseen{Network: c.Name, Namespace: namespace, Chains: []node.PlannedChain{}}
 	if f.Excluded = !c.Namespaces.Admits(namespace); f.Excluded {
 		return f, nil
 	}

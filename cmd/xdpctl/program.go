@@ -14,7 +14,7 @@ import (
 	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
-	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/strict"
 )
 
@@ -53,11 +53,11 @@ func (p *program) check() (err error) {
 }
 
 // read reads what the flags say, as a replacement has it.
-func (p *program) read() (node.Replacement, error) {
+func (p *program) read() (resolve.Replacement, error) {
 	if err := p.check(); err != nil {
-		return node.Replacement{}, err
+		return resolve.Replacement{}, err
 	}
-	r := node.Replacement{Object: p.object, Entry: p.entry, Function: p.function}
+	r := resolve.Replacement{Object: p.object, Entry: p.entry, Function: p.function}
 	var err error
 	if p.entry != "" { // else there is no need of a catalog
 		if r.Catalog, err = catalog.Open(p.catalogDir); err != nil {

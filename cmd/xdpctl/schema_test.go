@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/conflist"
-	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/doctor"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
 	"github.com/xdp-chain/xdp-chain/internal/schematest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
@@ -23,15 +24,15 @@ var printed = []struct {
 	value  any
 	args   []string
 }{
-	{"list", []node.Chain{}, []string{"list"}},
-	{"stats", []node.ChainStats{}, []string{"stats"}},
-	{"flows", []node.ChainFlows{}, []string{"flows"}},
-	{"status", []node.Hook{}, []string{"status"}},
-	{"get", node.MemberDetail{}, []string{"get", "ID"}},
-	{"check", []node.CheckedChain{}, []string{"check", "--all"}},
+	{"list", []inspect.Chain{}, []string{"list"}},
+	{"stats", []inspect.ChainStats{}, []string{"stats"}},
+	{"flows", []inspect.ChainFlows{}, []string{"flows"}},
+	{"status", []inspect.Hook{}, []string{"status"}},
+	{"get", inspect.Detail{}, []string{"get", "ID"}},
+	{"check", []doctor.CheckedChain{}, []string{"check", "--all"}},
 	{"policy", foreseen{}, []string{"policy", "--conflist", "CONFLIST", "--annotation", "ratelimit"}},
 	{"conflist-validate", []*conflist.Validation{}, []string{"conflist", "validate", "CONFLIST"}},
-	{"doctor", []node.Finding{}, nil}, // what it finds is the machine's
+	{"doctor", []doctor.Finding{}, nil}, // what it finds is the machine's
 }
 
 func TestSchemaFields(t *testing.T) {

@@ -25,6 +25,9 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/doctor"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/plugintest"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
@@ -135,9 +138,9 @@ func pod(ts *testscript.TestScript, neg bool, args []string) {
 	netns := testenv.NewNetNS(s.tb)
 	testenv.Veth(s.tb, netns, "eth0", hostInterface, 1500)
 
-	a := node.Attachment{
-		Network: "podnet", ContainerID: "c-" + args[0], Ifname: "eth0",
-		PodNamespace: "shop", PodName: args[0], NetNS: netns, Counters: true,
+	a := resolve.Attachment{
+		Owner: record.Owner{Network: "podnet", ContainerID: "c-" + args[0], Ifname: "eth0", PodNamespace: "shop", PodName: args[0]},
+		NetNS: netns, Counters: true,
 	}
 	var settings struct {
 		Attach   chain.Attach
@@ -204,7 +207,7 @@ func send(ts *testscript.TestScript, neg bool, args []string) {
 
 // counted returns how many packets a chain has decided over.
 func counted(ts *testscript.TestScript, key chain.Key) uint64 {
-	stats, err := node.Default().Stats()
+	stats, err := inspect.Stats(node.Default().Node)
 	ts.Check(err)
 	var sum uint64
 	for _, c := range stats {
@@ -238,9 +241,9 @@ func unplug(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(netlink.LinkDel(host))
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		left, err := node.Default().Leftovers()
+		left, err := doctor.Leftovers(node.Default().Node)
 		ts.Check(err)
-		if slices.ContainsFunc(left, func(l node.Leftover) bool { return l.Kind == node.LeftoverChain }) {
+		if slices.ContainsFunc(left, func(l doctor.Leftover) bool { return l.Kind == doctor.LeftoverChain }) {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -336,7 +339,7 @@ func loadMember(ts *testscript.TestScript, neg bool, args []string) {
 // side.
 func setMembers(ts *testscript.TestScript) {
 	s := ts.Value(script{}).(*script)
-	chains, err := node.Default().List()
+	chains, err := inspect.List(node.Default().Node)
 	ts.Check(err)
 	for _, c := range chains {
 		for _, m := range c.Members {
@@ -352,7 +355,7 @@ func setMembers(ts *testscript.TestScript) {
 // left.
 func unloadEverything(s *script) {
 	n := node.Default()
-	chains, err := n.List()
+	chains, err := inspect.List(n.Node)
 	if err != nil {
 		s.tb.Log(err) // of what the script broke
 	}

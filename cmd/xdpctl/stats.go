@@ -10,6 +10,8 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -35,21 +37,14 @@ func statsCommand() *cobra.Command {
 // sample is the counts of all chains at one time.
 type sample struct {
 	at    time.Time
-	stats []node.ChainStats
-	pods  map[chain.Key]string
+	stats []inspect.ChainStats
 }
 
 // takeSample reads the counts of the node's chains. What could be read is in the
 // sample even where there is an error.
 func takeSample(n *node.Node) (*sample, error) {
-	stats, err := n.Stats()
-	now := &sample{at: time.Now(), stats: stats, pods: make(map[chain.Key]string)}
-	// The same records are read; what is wrong with them is in err already.
-	chains, _ := n.List()
-	for _, c := range chains {
-		now.pods[c.Key] = podOf(c)
-	}
-	return now, err
+	stats, err := inspect.Stats(n.Node)
+	return &sample{time.Now(), stats}, err
 }
 
 // text has a line for each count that is not zero, below those of a chain their total, and
@@ -65,7 +60,7 @@ func (now *sample) text(s render.Screen, before *sample) string {
 	t := render.New("", render.Col("CHAIN"), render.Col("POD"), render.Col("INTERFACE"), render.Col("DECIDED BY"), render.Col("VERDICT"),
 		render.Col("PACKETS"), render.Col(perSecond))
 	for _, c := range now.stats {
-		head := []any{c.Key, now.pods[c.Key], c.Interface} // of the chain's first line alone
+		head := []any{c.Key, podOf(c.Owners, c.NetNS), c.Interface} // of the chain's first line alone
 		add := func(cells ...any) {
 			t.Add(append(head, cells...)...)
 			head = []any{"", "", ""}
@@ -78,7 +73,9 @@ func (now *sample) text(s render.Screen, before *sample) string {
 		if c.Reason == "" || total > 0 {
 			add("total", "", alignedPackets(total), now.rate(total, before, c.Key, nil))
 		}
-		if c.Reason != "" {
+		if c.State != state.Running {
+			add(fmt.Sprintf("%s: %s", c.State, c.Reason))
+		} else if c.Reason != "" {
 			add(c.Reason)
 		}
 	}

@@ -3,19 +3,21 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
-	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 func exampleSample() *sample {
 	s := &sample{
 		at: time.Unix(1000, 0),
-		stats: []node.ChainStats{
+		stats: []inspect.ChainStats{
 			{Key: podKey, Interface: "eth0", Rows: []chain.Count{
 				{Member: "acl", Verdict: chain.VerdictDrop, Packets: 12},
 				{Member: "(end)", Verdict: chain.VerdictPass, Packets: 30000000000},
@@ -23,10 +25,10 @@ func exampleSample() *sample {
 			{Key: hostKey, Interface: "veth3f2a11c0", Rows: []chain.Count{}},
 			{Key: offKey, Interface: "eth0", Rows: []chain.Count{}, Reason: "counters are off"},
 		},
-		pods: make(map[chain.Key]string),
 	}
-	for _, c := range exampleChains() {
-		s.pods[c.Key] = podOf(c)
+	for i, c := range s.stats {
+		at := slices.IndexFunc(exampleChains(), func(other inspect.Chain) bool { return other.Key == c.Key })
+		s.stats[i].Owners, s.stats[i].NetNS = exampleChains()[at].Owners, exampleChains()[at].NetNS
 	}
 	return s
 }
@@ -40,6 +42,21 @@ CHAIN    POD           INTERFACE     DECIDED BY  VERDICT  PACKETS
 1-1017   shop/web-0    veth3f2a11c0  total                      0
 4-3      /run/netns/b  eth0          counters are off
 `, exampleSample().text(render.Screen{}, nil))
+}
+
+func TestStatsTableOfAChainThatIsGone(t *testing.T) {
+	s := exampleSample()
+	s.stats = s.stats[:2]
+	s.stats[0].State, s.stats[0].Reason = state.Gone, "its network namespace is gone"
+	s.stats[1].State, s.stats[1].Reason = state.Detached, "its link was taken off"
+	wantText(t, `
+CHAIN    POD         INTERFACE     DECIDED BY  VERDICT  PACKETS
+20481-2  shop/web-0  eth0          acl         drop          12
+                                   (end)       pass     30000000000
+                                   total                30000000012
+                                   gone: its network namespace is gone
+1-1017   shop/web-0  veth3f2a11c0  detached: its link was taken off
+`, s.text(render.Screen{}, nil))
 }
 
 func TestStatsTableWithRates(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
@@ -33,7 +35,7 @@ func statusCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		hooks, err := n.Hooks(node.HookQuery{NetNS: netns, Interface: on.iface})
+		hooks, err := inspect.Hooks(n.Node, inspect.HookQuery{NetNS: netns, Interface: on.iface})
 		switch {
 		case netns == "" && errors.Is(err, netdev.ErrNoInterface):
 			return absent(fmt.Errorf("%w; without --iface those with an XDP program are shown", err))
@@ -46,7 +48,7 @@ func statusCommand() *cobra.Command {
 }
 
 // statusText has a line for each namespace, and below it what [hookTable] has of it.
-func statusText(s render.Screen, hooks []node.Hook) string {
+func statusText(s render.Screen, hooks []inspect.Hook) string {
 	if len(hooks) == 0 {
 		return "no XDP programs here\n"
 	}
@@ -70,17 +72,19 @@ func statusText(s render.Screen, hooks []node.Hook) string {
 }
 
 // hookTable has a line for each hook, and below it one for each member.
-func hookTable(hooks []node.Hook) *render.Table {
+func hookTable(hooks []inspect.Hook) *render.Table {
 	t := render.New("",
 		render.Col("INTERFACE", render.Cut), render.Col("PRIO", render.Right), render.Col("PROGRAM", render.Cut),
 		render.Col("MODE"), render.Col("ID", render.Right), render.Col("TAG"), render.Col("ACTIONS"),
 		render.Col("CHAIN", render.Wide), render.Col("MEMBER", render.Wide, render.Right), render.Col("FUNCTION", render.Wide), render.Col("ATTACH", render.Wide))
 	for _, h := range hooks {
-		switch h.Whose {
-		case node.NobodysHook:
+		switch {
+		case h.Owner == inspect.NoOwner:
 			t.Add(h.Interface, "", "(none)")
 			continue
-		case node.ChainHook:
+		case h.State != nil && *h.State != state.Running:
+			t.Add(h.Interface, "", render.Yellow.Of("("+h.State.String()+")"), "", "", "", "", h.Key, "", "", h.Attach)
+		case h.Owner == inspect.ChainOwner:
 			t.Add(h.Interface, "", h.Name, h.Mode, h.ProgramID, h.Tag, "", h.Key, "", "", h.Attach)
 		default:
 			t.Add(h.Interface, "", render.Yellow.Of(h.Name), h.Mode, h.ProgramID, h.Tag, "", "", "", "", h.Attach)
@@ -99,7 +103,7 @@ func actions(s chain.ActionSet) string {
 }
 
 // spaceOf names the namespace of a hook, and the pod whose chain that is in.
-func spaceOf(h node.Hook) string {
+func spaceOf(h inspect.Hook) string {
 	if h.NetNS == netdev.CurrentPath {
 		return hostPod
 	}
@@ -111,13 +115,17 @@ func spaceOf(h node.Hook) string {
 	return h.NetNS
 }
 
-// holding says whose a program is that is no chain of this node, and what holds it.
-func holding(h node.Hook) string {
+// holding says whose a program is that is no chain of this node, and what holds it, and of a
+// chain why it does not run.
+func holding(h inspect.Hook) string {
+	if h.State != nil {
+		return h.Reason
+	}
 	whose := "not of xdp-chain"
-	switch h.Whose {
-	case node.LibxdpHook:
+	switch h.Owner {
+	case inspect.LibxdpOwner:
 		whose = "of libxdp's tools"
-	case node.ChainHook, node.NobodysHook:
+	case inspect.ChainOwner, inspect.NoOwner:
 		return ""
 	}
 	switch {
@@ -129,7 +137,7 @@ func holding(h node.Hook) string {
 	return whose + ": " + strings.Join(linkHolders(h.Holder), ", ")
 }
 
-func linkHolders(by *node.HookHolder) []string {
+func linkHolders(by *inspect.HookHolder) []string {
 	if by.LinkID == 0 {
 		return []string{"held by a bpf_link; which one cannot be told, as others have the same program on the same index"}
 	}

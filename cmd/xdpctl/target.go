@@ -15,6 +15,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
@@ -132,9 +133,9 @@ func netNSOfProcess(pid int) (string, error) {
 // filter tells which chains the flags are about: that of an interface, those in a network
 // namespace, those of a pod, the host's end of its veth included, or all where no flag is
 // there. An interface or a namespace that is not there is an error.
-func (t *target) filter(n *node.Node) (func(node.Chain) bool, error) {
+func (t *target) filter(n *node.Node) (func(inspect.Chain) bool, error) {
 	if !t.given() {
-		return func(node.Chain) bool { return true }, nil
+		return func(inspect.Chain) bool { return true }, nil
 	}
 	path, err := t.netNS(n)
 	if t.cmd.Flags().Changed("pod") {
@@ -150,30 +151,30 @@ func (t *target) filter(n *node.Node) (func(node.Chain) bool, error) {
 	defer ns.Close()
 	if t.iface == "" {
 		cookie := ns.Cookie()
-		return func(c node.Chain) bool { return c.Key.Cookie == cookie }, nil
+		return func(c inspect.Chain) bool { return c.Key.Cookie == cookie }, nil
 	}
 	iface, err := ns.InterfaceByName(t.iface)
 	if err != nil {
 		return nil, failed(err)
 	}
 	key := iface.Key()
-	return func(c node.Chain) bool { return c.Key == key }, nil
+	return func(c inspect.Chain) bool { return c.Key == key }, nil
 }
 
 // filterPod takes what the pod has on either end of its veths, and what others have in its
 // namespace. path is that, if notFound is nil; else it is enough that the pod has a chain.
-func (t *target) filterPod(n *node.Node, path string, notFound error) (func(node.Chain) bool, error) {
+func (t *target) filterPod(n *node.Node, path string, notFound error) (func(inspect.Chain) bool, error) {
 	pod, err := parsePod(t.pod)
 	if err != nil {
 		return nil, err
 	}
 	cookie := cookieAt(path)
-	takes := func(c node.Chain) bool {
+	takes := func(c inspect.Chain) bool {
 		its := slices.ContainsFunc(c.Owners, pod.owns) || cookie != 0 && c.Key.Cookie == cookie
 		return its && (t.iface == "" || c.Interface == t.iface)
 	}
 	if notFound != nil {
-		chains, _ := n.List() // what is wrong with it shows when it is shown
+		chains, _ := inspect.List(n.Node) // what is wrong with it shows when it is shown
 		if !slices.ContainsFunc(chains, takes) {
 			return nil, notFound
 		}
@@ -236,7 +237,7 @@ func netNSOfPod(n *node.Node, text string) (string, error) {
 
 // recorded returns the namespaces in which the pod has chains.
 func (p podName) recorded(n *node.Node) ([]string, error) {
-	chains, err := n.List()
+	chains, err := inspect.List(n.Node)
 	var paths []string
 	for _, c := range chains {
 		if c.Side == config.PodSide && slices.ContainsFunc(c.Owners, p.owns) && !slices.Contains(paths, c.NetNS) && cookieAt(c.NetNS) == c.Key.Cookie {

@@ -194,7 +194,7 @@ func onlyChain() (string, error) {
 	}
 	for i := range rec.State.Members {
 		m := &rec.State.Members[i]
-		m.ID, m.Owner, m.Created, m.Asked = 0, record.Owner{}, time.Time{}, false
+		m.ID, m.Owner, m.Created, m.FromAnnotation = 0, record.Owner{}, time.Time{}, false
 	}
 	text, err := json.Marshal(rec.State.Members)
 	return string(text), err

@@ -19,6 +19,7 @@ import (
 	"github.com/xdp-chain/xdp-chain/integration/bench/workload"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 )
@@ -204,7 +205,7 @@ func (b *burst) check() error {
 		}
 	}
 	n := node.Default()
-	chains, err := n.List()
+	chains, err := inspect.List(n.Node)
 	if err != nil {
 		return err
 	}
@@ -226,7 +227,7 @@ func (b *burst) check() error {
 func (b *burst) checkCounts(n *node.Node, keys map[string]chain.Key) error {
 	deadline := time.Now().Add(5 * time.Second)
 	for {
-		all, err := n.Stats()
+		all, err := inspect.Stats(n.Node)
 		if err != nil {
 			return err
 		}
@@ -264,7 +265,7 @@ func sendOne(p *workload.Pod) error {
 	return unix.Sendto(fd, newFrame(), 0, &unix.SockaddrLinklayer{Ifindex: host.Index})
 }
 
-func names(members []node.ChainMember) []string {
+func names(members []inspect.Member) []string {
 	list := make([]string, len(members))
 	for i, m := range members {
 		list[i] = m.Name

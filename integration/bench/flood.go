@@ -18,6 +18,7 @@ import (
 	"github.com/xdp-chain/xdp-chain/integration/bench/report"
 	"github.com/xdp-chain/xdp-chain/integration/bench/workload"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -172,7 +173,7 @@ func takeBalance(n *node.Node, p *workload.Pod, f *flood, t *tap) (balance, erro
 			return b, fmt.Errorf("of at least %d packets sent, %s took in %d and turned %d away", f.sent, p.Name, b.taken, b.full)
 		}
 	}
-	all, err := n.Stats()
+	all, err := inspect.Stats(n.Node)
 	if err != nil {
 		return b, err
 	}

@@ -12,6 +12,9 @@ import (
 	"github.com/xdp-chain/xdp-chain/integration/bench/workload"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
+	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -39,9 +42,9 @@ func measureSwapsBy(ctx context.Context, s *report.Section, z sizes, attach chai
 	}
 	defer func() { err = errors.Join(err, p.Remove()) }()
 	n := node.Default()
-	a := node.Attachment{
-		Network: network, ContainerID: p.Name, Ifname: workload.PodInterface, NetNS: p.Path,
-		Mode: chain.ModeNative, Attach: attach, Counters: true, Programs: dropping(0),
+	a := resolve.Attachment{
+		Owner: record.Owner{Network: network, ContainerID: p.Name, Ifname: workload.PodInterface}, NetNS: p.Path,
+		Requested: config.Requested{Mode: chain.ModeNative, Attach: attach}, Counters: true, Programs: dropping(0),
 	}
 	if err := n.Apply(ctx, a); err != nil {
 		return err
@@ -92,7 +95,8 @@ func measureLoadsBy(ctx context.Context, s *report.Section, z sizes, attach chai
 	}
 	defer func() { err = errors.Join(err, p.Remove()) }()
 	h := hand{node.Default(), node.Load{
-		Place: node.Place{NetNS: p.Path, Interface: workload.PodInterface}, Mode: chain.ModeNative, Attach: attach,
+		Place:     node.Place{NetNS: p.Path, Interface: workload.PodInterface},
+		Requested: config.Requested{Mode: chain.ModeNative, Attach: attach},
 	}}
 	if _, err := h.load(ctx, dropping(0)[0]); err != nil {
 		return err
@@ -124,7 +128,7 @@ type hand struct {
 	wish node.Load
 }
 
-func (h hand) load(ctx context.Context, p config.Program) (node.ChainMember, error) {
+func (h hand) load(ctx context.Context, p config.Program) (inspect.Member, error) {
 	l := h.wish
 	if l.Program = p; p.Object == "" {
 		l.Entry = p.Name

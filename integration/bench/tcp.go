@@ -15,7 +15,10 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/integration/bench/report"
 	"github.com/xdp-chain/xdp-chain/integration/bench/workload"
+	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
+	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -107,9 +110,9 @@ func address(name, ip string) error {
 func (st *stream) sample(ctx context.Context, p *workload.Pod, server net.Listener) (err error) {
 	if !st.bare {
 		n := node.Default()
-		a := node.Attachment{
-			Network: network, ContainerID: p.Name, Ifname: workload.PodInterface, NetNS: p.Path,
-			Mode: st.mode, Counters: true, Programs: workload.Programs(1),
+		a := resolve.Attachment{
+			Owner: record.Owner{Network: network, ContainerID: p.Name, Ifname: workload.PodInterface}, NetNS: p.Path,
+			Requested: config.Requested{Mode: st.mode}, Counters: true, Programs: workload.Programs(1),
 		}
 		if err := n.Apply(ctx, a); err != nil {
 			return err

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,14 +21,10 @@ const DefaultCatalogDir = "/etc/xdp-chain/programs.d"
 type Conf struct {
 	CNI
 
-	Side          Side                `json:"side"`
-	Mode          chain.Mode          `json:"mode"`
-	Dispatcher    chain.Dispatcher    `json:"dispatcher"`
-	LibxdpVersion chain.LibxdpVersion `json:"libxdpVersion"`
-	Attach        chain.Attach        `json:"attach"`
-	Counters      bool                `json:"counters"`
-	PeerNapi      PeerNapi            `json:"peerNapi"`
-	Programs      []Program           `json:"programs"`
+	Requested
+	Side     Side      `json:"side"`
+	Counters bool      `json:"counters"`
+	Programs []Program `json:"programs"`
 	// CatalogDir is the absolute path of the folder with the catalog's files.
 	CatalogDir string `json:"catalogDir"`
 	// Annotations is what the annotations of pods may ask for; nil: they are ignored.
@@ -35,6 +32,26 @@ type Conf struct {
 	Namespaces  Namespaces `json:"namespaces"`
 	LogFile     string     `json:"logFile"`
 	LogLevel    Level      `json:"logLevel"`
+}
+
+// Requested is how a chain is asked to be built and held, auto included.
+type Requested struct {
+	Mode       chain.Mode       `json:"mode"`
+	Attach     chain.Attach     `json:"attach"`
+	Dispatcher chain.Dispatcher `json:"dispatcher"`
+	// LibxdpVersion is for the dispatcher libxdp alone.
+	LibxdpVersion chain.LibxdpVersion `json:"libxdpVersion,omitempty"`
+	// PeerNapi is auto where members that transmit have the veth's other end poll.
+	PeerNapi PeerNapi `json:"peerNapi,omitempty"`
+}
+
+// Or returns what is requested, with what other requests in the place of what is auto.
+func (r Requested) Or(other Requested) Requested {
+	return Requested{
+		Mode: cmp.Or(r.Mode, other.Mode), Attach: cmp.Or(r.Attach, other.Attach),
+		Dispatcher: cmp.Or(r.Dispatcher, other.Dispatcher), LibxdpVersion: cmp.Or(r.LibxdpVersion, other.LibxdpVersion),
+		PeerNapi: cmp.Or(r.PeerNapi, other.PeerNapi),
+	}
 }
 
 // CNI are the fields that the CNI specification and its runtimes put into

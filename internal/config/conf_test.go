@@ -42,8 +42,8 @@ func TestConfFull(t *testing.T) {
 		t.Errorf("name is %q", c.Name)
 	}
 	want := Conf{
-		PeerNapi: PeerNapiOff,
-		Counters: true,
+		Requested: Requested{PeerNapi: PeerNapiOff},
+		Counters:  true,
 		Programs: []Program{
 			{
 				Name: "acl", Priority: new(10),

@@ -13,6 +13,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/bpf"
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/libxdp"
@@ -43,7 +44,7 @@ func TestLibxdpMadeAnewInAnotherVersion(t *testing.T) {
 	n, p := Default(), newLibxdpPod(t)
 	p.apply(t, n, programs("count")...)
 	x := p.tool(t, n)
-	none := func(slot) bool { return false }
+	none := func(state.Slot) bool { return false }
 	x.change(t, n, none, 0)
 	x.version = chain.LibxdpV3
 	x.change(t, n, none, 5, "pass")
@@ -53,7 +54,7 @@ func TestLibxdpMadeAnewInAnotherVersion(t *testing.T) {
 		t.Errorf("a chain of version 3 was joined and is of version %s", c.LibxdpVersion)
 	}
 	p.shows(t, n, theirs(0, "pass", 5), ours(1, "count", 10))
-	x.change(t, n, func(s slot) bool { return s.Function != "pass" }, 0)
+	x.change(t, n, func(s state.Slot) bool { return s.Function != "pass" }, 0)
 	p.remove(t, n)
 }
 
@@ -102,7 +103,7 @@ func TestSweepPassesOverALockedTree(t *testing.T) {
 	if err := n.Sweep(ctx, 16); err != nil || ctx.Err() != nil {
 		t.Errorf("sweep: %v, %v", err, ctx.Err())
 	}
-	if keys, err := n.keys(); len(keys) != 1 || err != nil {
+	if keys, err := n.Keys(); len(keys) != 1 || err != nil {
 		t.Errorf("chains left: %v, %v", keys, err)
 	}
 	if err := lock.Unlock(); err != nil {
@@ -132,8 +133,8 @@ func TestLibxdpVersionToComeInOurPlace(t *testing.T) {
 	p.apply(t, n, programs("count")...)
 	p.takeOff(t)
 	p.putVersionToCome(t)
-	if err := n.Check(t.Context(), p.Attachment); !errors.Is(err, ErrDiffers) {
-		t.Errorf("CHECK: %v, want %v", err, ErrDiffers)
+	if err := n.Check(t.Context(), p.Attachment); !errors.Is(err, state.ErrDiffers) {
+		t.Errorf("CHECK: %v, want %v", err, state.ErrDiffers)
 	}
 	p.listed(t, n)
 	p.remove(t, n)

@@ -11,8 +11,11 @@ import (
 	"time"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/change"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
 
 // undoTimeout bounds the clean-up after a failed Apply, whose own context may
@@ -28,33 +31,39 @@ const undoTimeout = 5 * time.Second
 // Dies anywhere: the attachment's index, which is written before any chain is
 // touched, tells Remove which ones to look at. Objects that were stored for a chain
 // that did not come to be go with a later GC.
-func (n *Node) Apply(ctx context.Context, a Attachment) error {
-	sides := a.sides()
-	r := newResolver(a.Catalog)
+func (n *Node) Apply(ctx context.Context, a resolve.Attachment) error {
+	sides := a.Sides()
+	r := resolve.NewResolver(a.Catalog)
 	ahead := make(chan struct{})
 	go func() {
 		defer close(ahead)
-		r.readAhead(a.Programs)
+		r.ReadAhead(a.Programs)
 	}()
-	s, err := openSites(&a, sides)
+	t, err := openTargets(&a, sides)
 	<-ahead
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	wants, err := resolveSides(r, &a, s, sides)
+	defer t.close()
+	if a.Pod.Ifindex == 0 {
+		a.Pod.Ifindex = t.pod.Index
+	}
+	if a.Pod.MAC == nil {
+		a.Pod.MAC = t.pod.HardwareAddr
+	}
+	members, err := r.Sides(&a)
 	if err != nil {
 		return err
 	}
 	if err := n.BPFFS.Ensure(); err != nil {
 		return err
 	}
-	before, err := n.attachment(ctx, a.Network, a.ContainerID, a.Ifname)
+	before, err := n.AttachmentIndex(ctx, a.Owner)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	hadChain := slices.ContainsFunc(before.Keys, func(key chain.Key) bool { return n.runsFor(ctx, key, a.owner()) })
-	if err := n.apply(ctx, &a, s, wants, before.Keys); err != nil {
+	hadChain := slices.ContainsFunc(before.Keys, func(key chain.Key) bool { return n.runsFor(ctx, key, a.Owner) })
+	if err := n.apply(ctx, &a, t, members, before.Keys); err != nil {
 		if !hadChain {
 			undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 			defer cancel()
@@ -69,40 +78,17 @@ func (n *Node) Apply(ctx context.Context, a Attachment) error {
 // and it runs. What a killed ADD left is no such chain; one whose record cannot be
 // read may well be.
 func (n *Node) runsFor(ctx context.Context, key chain.Key, owner record.Owner) bool {
-	rec, err := n.look(ctx, key)
+	rec, err := n.Look(ctx, key)
 	if err != nil {
 		return !errors.Is(err, fs.ErrNotExist)
 	}
 	return rec.State != nil && slices.ContainsFunc(rec.State.Owners(), owner.Same)
 }
 
-// resolveSides settles the members of each side, before anything is changed.
-func resolveSides(r *resolver, a *Attachment, s *sites, sides map[config.Side][]config.Program) (map[config.Side][]wanted, error) {
-	pod := a.Pod
-	if pod.Ifindex == 0 && s != nil {
-		pod.Ifindex = s.pod.Index
-	}
-	if pod.MAC == nil && s != nil {
-		pod.MAC = s.pod.HardwareAddr
-	}
-	wants := make(map[config.Side][]wanted, len(sides))
-	for side, programs := range sides {
-		list, err := r.resolve(programs, a.owner(), pod)
-		if err != nil {
-			return nil, err
-		}
-		if err := checkOrder(list); err != nil {
-			return nil, fmt.Errorf("side %s: %w", side, err)
-		}
-		wants[side] = list
-	}
-	return wants, nil
-}
-
-func (n *Node) apply(ctx context.Context, a *Attachment, s *sites, wants map[config.Side][]wanted, before []chain.Key) error {
-	keys := make([]chain.Key, 0, len(s.list))
-	for _, site := range s.list {
-		keys = append(keys, site.iface.Key())
+func (n *Node) apply(ctx context.Context, a *resolve.Attachment, t *targets, members map[config.Side][]resolve.Member, before []chain.Key) error {
+	keys := make([]chain.Key, 0, len(t.list))
+	for _, target := range t.list {
+		keys = append(keys, target.Interface.Key())
 	}
 	index := record.Attachment{Network: a.Network, ContainerID: a.ContainerID, Ifname: a.Ifname}
 	for _, key := range slices.Concat(before, keys) {
@@ -114,18 +100,18 @@ func (n *Node) apply(ctx context.Context, a *Attachment, s *sites, wants map[con
 		return nil
 	}
 	stored := make(chan error, 1)
-	go func() { stored <- n.storeObjects(wants) }()
+	go func() { stored <- n.storeObjects(members) }()
 	if err := errors.Join(n.Records.SaveAttachment(index), <-stored); err != nil {
 		return err
 	}
-	for _, site := range s.list {
-		if err := n.applyChain(ctx, a, site, wants[site.side]); err != nil {
+	for _, target := range t.list {
+		if err := change.SetMembers(ctx, n.Node, a, target, members[target.Side]); err != nil {
 			return err
 		}
 	}
 	// Now that each end has what it gets.
-	for _, site := range s.list {
-		if err := n.checkPeer(ctx, a, site, wants[site.side]); err != nil {
+	for _, target := range t.list {
+		if err := change.CheckPeer(ctx, n.Node, a, target, members[target.Side]); err != nil {
 			return err
 		}
 	}
@@ -134,17 +120,17 @@ func (n *Node) apply(ctx context.Context, a *Attachment, s *sites, wants map[con
 
 // storeObjects keeps the members' objects, each once however many members come
 // from it.
-func (n *Node) storeObjects(wants map[config.Side][]wanted) error {
+func (n *Node) storeObjects(members map[config.Side][]resolve.Member) error {
 	stored := make(map[string]bool)
-	for _, list := range wants {
-		for _, w := range list {
-			if stored[w.object.Digest] {
+	for _, list := range members {
+		for _, m := range list {
+			if stored[m.Object.Digest] {
 				continue
 			}
-			if err := n.Store.Put(w.object); err != nil {
+			if err := n.Store.Put(m.Object); err != nil {
 				return err
 			}
-			stored[w.object.Digest] = true
+			stored[m.Object.Digest] = true
 		}
 	}
 	return nil
@@ -152,13 +138,13 @@ func (n *Node) storeObjects(wants map[config.Side][]wanted) error {
 
 // leaveOthers takes the attachment's members off the chains that it had and wants
 // no more, and then makes its index say so.
-func (n *Node) leaveOthers(ctx context.Context, a *Attachment, before, keys []chain.Key) error {
+func (n *Node) leaveOthers(ctx context.Context, a *resolve.Attachment, before, keys []chain.Key) error {
 	left := 0
 	for _, key := range before {
 		if slices.Contains(keys, key) {
 			continue
 		}
-		if err := n.leave(ctx, key, a.owner()); err != nil {
+		if err := change.RemoveOwner(ctx, n.Node, key, a.Owner); err != nil {
 			return err
 		}
 		left++
@@ -167,46 +153,60 @@ func (n *Node) leaveOthers(ctx context.Context, a *Attachment, before, keys []ch
 	case left == 0:
 		return nil
 	case len(keys) == 0:
-		return n.forget(ctx, a.Network, a.ContainerID, a.Ifname)
+		return n.RemoveIndex(ctx, a.Owner)
 	}
 	return n.Records.SaveAttachment(record.Attachment{Network: a.Network, ContainerID: a.ContainerID, Ifname: a.Ifname, Keys: keys})
 }
 
-// applyChain makes the members wanted the owner's members on one interface.
-func (n *Node) applyChain(ctx context.Context, a *Attachment, s site, want []wanted) error {
-	t, err := n.hold(ctx, s.iface.Key(), s.iface)
+// targets are the ends of one pod's veth pair that get a chain, and the open
+// namespaces they lie in.
+type targets struct {
+	list   []change.AttachTarget // pod before host
+	pod    *netdev.Interface
+	opened []*netdev.NetNS
+}
+
+func (t *targets) close() {
+	for _, ns := range t.opened {
+		ns.Close()
+	}
+}
+
+// openTargets finds the interfaces of an attachment for the given sides. The pod's
+// interface has to be there even if no program is for it.
+func openTargets(a *resolve.Attachment, sides map[config.Side][]config.Program) (*targets, error) {
+	t := &targets{}
+	podNS, err := netdev.OpenNetNS(a.NetNS)
+	if err != nil {
+		return nil, err
+	}
+	t.opened = append(t.opened, podNS)
+	if t.pod, err = podNS.InterfaceByName(a.Ifname); err != nil {
+		t.close()
+		return nil, err
+	}
+	if len(sides[config.PodSide]) > 0 {
+		t.list = append(t.list, change.AttachTarget{Interface: t.pod, Side: config.PodSide, NetNS: a.NetNS})
+	}
+	if len(sides[config.HostSide]) > 0 {
+		if err := t.addPeer(); err != nil {
+			t.close()
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+func (t *targets) addPeer() error {
+	host, err := netdev.CurrentNetNS()
 	if err != nil {
 		return err
 	}
-	defer t.release()
-	t.pod = a.NetNS
-	if t.rec == nil {
-		if err := t.mayRecord(a.owner()); err != nil {
-			return err
-		}
-		t.rec = &record.Record{
-			Version: record.Version, Key: s.iface.Key(), Interface: s.iface.Name,
-			NetNS: s.netns, Side: s.side, Created: time.Now().UTC(),
-		}
-		if err := t.adopt(a); err != nil {
-			return err
-		}
-	}
-	p, err := t.planWith(a, want)
-	if err == nil {
-		var same bool
-		if same, err = t.has(p); same {
-			return nil
-		}
-	}
-	if err == nil {
-		err = t.change(ctx, p)
-	}
-	if err != nil && t.rec.State == nil {
-		err = errors.Join(err, t.remove(ctx))
-	}
+	t.opened = append(t.opened, host)
+	peer, err := t.pod.Peer(host)
 	if err != nil {
-		return fmt.Errorf("chain on %s (side %s): %w", s.iface.Name, s.side, err)
+		return fmt.Errorf("side host of %s: %w", t.pod.Name, err)
 	}
+	t.list = append(t.list, change.AttachTarget{Interface: peer, Side: config.HostSide, NetNS: host.Path()})
 	return nil
 }

@@ -168,7 +168,7 @@ func TestLinkOfADyingProcessIsWaitedFor(t *testing.T) {
 		n.Records.Save(lock, &record.Record{
 			Key: iface.Key(), Interface: iface.Name, NetNS: p.NetNS,
 			Pending: &record.State{Generation: 1, ProgramID: uint32(id), Attach: chain.AttachLink, Members: []record.Member{
-				{Member: chain.Member{Name: "pass", Function: "pass"}, Owner: p.owner()},
+				{Member: chain.Member{Name: "pass", Function: "pass"}, Owner: p.Owner},
 			}},
 		}),
 	)

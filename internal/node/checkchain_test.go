@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/doctor"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
@@ -49,7 +51,7 @@ func TestCheckChain(t *testing.T) {
 			p.apply(t, n, programs("count", "pass")...)
 			key := p.chain(t, n, config.PodSide).Key
 			tt.change(t, n, p)
-			list, err := n.CheckAll(t.Context())
+			list, err := doctor.CheckAll(t.Context(), n.Node)
 			if err != nil || len(list) != 1 || list[0].Key != key {
 				t.Fatalf("%+v, %v; want chain %s alone", list, err, key)
 			}
@@ -63,7 +65,7 @@ func TestCheckChain(t *testing.T) {
 				}
 			}
 			p.remove(t, n)
-			if _, err := n.CheckChain(t.Context(), key); !errors.Is(err, ErrNoChain) {
+			if _, err := doctor.CheckChain(t.Context(), n.Node, key); !errors.Is(err, doctor.ErrNoChain) {
 				t.Errorf("of a chain that was removed: %v", err)
 			}
 		})
@@ -83,7 +85,7 @@ func TestCheckChainByHand(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
 	m := p.load(t, n, "pass", 50)
-	list, err := n.CheckAll(t.Context())
+	list, err := doctor.CheckAll(t.Context(), n.Node)
 	if err != nil || len(list) != 1 || len(list[0].Differences) > 0 {
 		t.Errorf("%+v, %v; want one chain without differences", list, err)
 	}
@@ -105,11 +107,11 @@ func TestCheckChainWaits(t *testing.T) {
 	}
 	brief, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := n.CheckChain(brief, key); !errors.Is(err, pin.ErrLocked) {
+	if _, err := doctor.CheckChain(brief, n.Node, key); !errors.Is(err, pin.ErrLocked) {
 		t.Errorf("while it is locked: %v", err)
 	}
 	time.AfterFunc(50*time.Millisecond, func() { _ = lock.Unlock() })
-	if c, err := n.CheckChain(t.Context(), key); err != nil || len(c.Differences) > 0 {
+	if c, err := doctor.CheckChain(t.Context(), n.Node, key); err != nil || len(c.Differences) > 0 {
 		t.Errorf("after it was let go: %+v, %v", c, err)
 	}
 	p.remove(t, n)
@@ -122,8 +124,8 @@ func TestCheckChainMissesAMember(t *testing.T) {
 	n, p := Default(), newLibxdpPod(t)
 	p.apply(t, n, programs("count", "pass")...)
 	x := p.tool(t, n)
-	x.change(t, n, func(s slot) bool { return s.Function != "pass" }, 0)
-	c, err := n.CheckChain(t.Context(), p.chain(t, n, config.PodSide).Key)
+	x.change(t, n, func(s state.Slot) bool { return s.Function != "pass" }, 0)
+	c, err := doctor.CheckChain(t.Context(), n.Node, p.chain(t, n, config.PodSide).Key)
 	if err != nil || len(c.Differences) != 1 || !strings.Contains(c.Differences[0], `member "pass"`) {
 		t.Errorf("%+v, %v; want member pass to be missed", c, err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/crashtest"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -19,25 +20,25 @@ import (
 // bodies are what processes do that are killed on the way.
 var bodies = map[string]func() error{
 	"apply": func() error {
-		return forAttachment(func(ctx context.Context, n *Node, a Attachment) error { return n.Apply(ctx, a) })
+		return forAttachment(func(ctx context.Context, n *Node, a resolve.Attachment) error { return n.Apply(ctx, a) })
 	},
 	"remove": func() error {
-		return forAttachment(func(ctx context.Context, n *Node, a Attachment) error {
+		return forAttachment(func(ctx context.Context, n *Node, a resolve.Attachment) error {
 			return n.Remove(ctx, a.Network, a.ContainerID, a.Ifname)
 		})
 	},
 	"gc": func() error {
-		return forAttachment(func(ctx context.Context, n *Node, a Attachment) error { return n.GC(ctx, a.Network, nil, true) })
+		return forAttachment(func(ctx context.Context, n *Node, a resolve.Attachment) error { return n.GC(ctx, a.Network, nil, true) })
 	},
 	"sweep": func() error {
-		return forAttachment(func(ctx context.Context, n *Node, _ Attachment) error { return n.Sweep(ctx, 16) })
+		return forAttachment(func(ctx context.Context, n *Node, _ resolve.Attachment) error { return n.Sweep(ctx, 16) })
 	},
 	"hand": byHandInChild(oneAfterAnother),
 	"many": byHandInChild(loadAndUnload),
 }
 
-func forAttachment(do func(context.Context, *Node, Attachment) error) error {
-	var a Attachment
+func forAttachment(do func(context.Context, *Node, resolve.Attachment) error) error {
+	var a resolve.Attachment
 	if err := json.Unmarshal([]byte(os.Getenv("ATTACHMENT")), &a); err != nil {
 		return err
 	}
@@ -291,7 +292,7 @@ func TestKilledInASweepOfADeadChain(t *testing.T) {
 			if err := n.Sweep(t.Context(), 16); err != nil {
 				t.Error(err)
 			}
-			if keys, err := n.keys(); len(keys) != 0 || err != nil {
+			if keys, err := n.Keys(); len(keys) != 0 || err != nil {
 				t.Errorf("left: %v, %v", keys, err)
 			}
 		}

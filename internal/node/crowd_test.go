@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -80,7 +81,7 @@ func TestManyAtOnce(t *testing.T) {
 				return
 			default:
 			}
-			_, errStats := n.Stats()
+			_, errStats := inspect.Stats(n.Node)
 			if err := errors.Join(errStats, n.Sweep(t.Context(), 16)); err != nil {
 				t.Error(err)
 			}

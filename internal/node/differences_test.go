@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -78,8 +79,8 @@ func TestCheckSaysWhatDiffers(t *testing.T) {
 			}
 			tt.change(t, p)
 			err := n.Check(t.Context(), p.Attachment)
-			if !errors.Is(err, ErrDiffers) {
-				t.Fatalf("got %v, want an ErrDiffers", err)
+			if !errors.Is(err, state.ErrDiffers) {
+				t.Fatalf("got %v, want an state.ErrDiffers", err)
 			}
 			for _, words := range tt.says {
 				if !strings.Contains(err.Error(), words) {

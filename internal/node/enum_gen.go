@@ -4,30 +4,6 @@
 
 package node
 
-// String returns the value's name, such as "ok"; a value that has none prints as in
-// "state(7)".
-func (v FindingState) String() string { return findingStateNames.String(v) }
-
-// MarshalText returns the name; a value that has none is an error that satisfies
-// errors.Is(err, [chain.ErrInvalid]).
-func (v FindingState) MarshalText() ([]byte, error) { return findingStateNames.Marshal(v) }
-
-// UnmarshalText takes a name as String prints it; anything else is an error that lists
-// the names and satisfies errors.Is(err, [chain.ErrInvalid]), and leaves the value as it was.
-func (v *FindingState) UnmarshalText(text []byte) error { return findingStateNames.Unmarshal(text, v) }
-
-// String returns the value's name, such as "chain"; a value that has none prints as in
-// "leftover kind(7)".
-func (v LeftoverKind) String() string { return leftoverKindNames.String(v) }
-
-// MarshalText returns the name; a value that has none is an error that satisfies
-// errors.Is(err, [chain.ErrInvalid]).
-func (v LeftoverKind) MarshalText() ([]byte, error) { return leftoverKindNames.Marshal(v) }
-
-// UnmarshalText takes a name as String prints it; anything else is an error that lists
-// the names and satisfies errors.Is(err, [chain.ErrInvalid]), and leaves the value as it was.
-func (v *LeftoverKind) UnmarshalText(text []byte) error { return leftoverKindNames.Unmarshal(text, v) }
-
 // String returns the value's name, such as "conflist"; a value that has none prints as in
 // "source(7)".
 func (v Source) String() string { return sourceNames.String(v) }
@@ -39,15 +15,3 @@ func (v Source) MarshalText() ([]byte, error) { return sourceNames.Marshal(v) }
 // UnmarshalText takes a name as String prints it; anything else is an error that lists
 // the names and satisfies errors.Is(err, [chain.ErrInvalid]), and leaves the value as it was.
 func (v *Source) UnmarshalText(text []byte) error { return sourceNames.Unmarshal(text, v) }
-
-// String returns the value's name, such as "none"; a value that has none prints as in
-// "whose(7)".
-func (v Whose) String() string { return whoseNames.String(v) }
-
-// MarshalText returns the name; a value that has none is an error that satisfies
-// errors.Is(err, [chain.ErrInvalid]).
-func (v Whose) MarshalText() ([]byte, error) { return whoseNames.Marshal(v) }
-
-// UnmarshalText takes a name as String prints it; anything else is an error that lists
-// the names and satisfies errors.Is(err, [chain.ErrInvalid]), and leaves the value as it was.
-func (v *Whose) UnmarshalText(text []byte) error { return whoseNames.Unmarshal(text, v) }

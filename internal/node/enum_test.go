@@ -7,6 +7,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/xdp-chain/xdp-chain/internal/node/doctor"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -18,19 +20,19 @@ type enumeration interface {
 }
 
 func TestEnumerations(t *testing.T) {
-	testEnumeration(t, map[Whose]string{
-		NobodysHook: "none", ChainHook: "chain", LibxdpHook: "libxdp", ForeignHook: "foreign",
-	}, ForeignHook+1)
+	testEnumeration(t, map[inspect.HookOwner]string{
+		inspect.NoOwner: "none", inspect.ChainOwner: "chain", inspect.LibxdpOwner: "libxdp", inspect.ForeignOwner: "foreign",
+	}, inspect.ForeignOwner+1)
 	testEnumeration(t, map[Source]string{
 		SourceConflist: "conflist", SourceAnnotation: "annotation",
 	}, SourceAnnotation+1)
-	testEnumeration(t, map[FindingState]string{
-		StateOK: "ok", StateWarning: "warning", StateFailing: "failing",
-	}, StateFailing+1)
-	testEnumeration(t, map[LeftoverKind]string{
-		LeftoverChain: "chain", LeftoverPins: "pins", LeftoverChange: "change", LeftoverAttachment: "attachment",
-		LeftoverMaps: "maps", LeftoverLibxdp: "libxdp", LeftoverObject: "object", LeftoverTemporary: "temporary",
-	}, LeftoverTemporary+1)
+	testEnumeration(t, map[doctor.FindingState]string{
+		doctor.StateOK: "ok", doctor.StateWarning: "warning", doctor.StateFailing: "failing",
+	}, doctor.StateFailing+1)
+	testEnumeration(t, map[doctor.LeftoverKind]string{
+		doctor.LeftoverChain: "chain", doctor.LeftoverPins: "pins", doctor.LeftoverChange: "change", doctor.LeftoverAttachment: "attachment",
+		doctor.LeftoverMaps: "maps", doctor.LeftoverLibxdp: "libxdp", doctor.LeftoverObject: "object", doctor.LeftoverTemporary: "temporary",
+	}, doctor.LeftoverTemporary+1)
 }
 
 // testEnumeration holds an enumeration against the names of all its values, of which one

@@ -17,6 +17,7 @@ import (
 
 	flowstats "github.com/xdp-chain/xdp-chain/bpf/flow-stats"
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -38,9 +39,9 @@ var withoutTimes = cmp.Options{
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 }
 
-func flowsOf(t *testing.T, n *Node) []ChainFlows {
+func flowsOf(t *testing.T, n *Node) []inspect.ChainFlows {
 	t.Helper()
-	list, err := n.Flows()
+	list, err := inspect.Flows(n.Node)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func TestFlowsInJSON(t *testing.T) {
   }
 }`
 	seen := time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC)
-	text, err := json.MarshalIndent(ChainFlows{
+	text, err := json.MarshalIndent(inspect.ChainFlows{
 		Key: chain.Key{Cookie: 20481, Ifindex: 2}, Interface: "eth0", NetNS: "/run/netns/a", Side: config.PodSide, Member: "flow-stats",
 		Owner: record.Owner{Kind: record.OwnerAttachment, Network: "podnet", ContainerID: "c1", Ifname: "eth0", PodNamespace: "shop", PodName: "web-0"},
 		Flows: []flowstats.Flow{
@@ -141,8 +142,8 @@ func TestFlows(t *testing.T) {
 			p.sendFrames(t, n, frame, frame, frame, append(arp, make([]byte, 46)...), cut)
 
 			on := p.chain(t, n, config.PodSide)
-			want := []ChainFlows{{
-				Key: on.Key, Interface: "eth0", NetNS: p.NetNS, Side: config.PodSide, Member: "flow-stats", Owner: p.owner(),
+			want := []inspect.ChainFlows{{
+				Key: on.Key, Interface: "eth0", NetNS: p.NetNS, Side: config.PodSide, Member: "flow-stats", Owner: p.Owner,
 				Flows: []flowstats.Flow{flow(3)}, NotIP: flowstats.Traffic{Packets: 1, Bytes: 60}, Unreadable: flowstats.Traffic{Packets: 1, Bytes: uint64(len(cut))},
 			}}
 			got := flowsOf(t, n)

@@ -56,7 +56,7 @@ func TestFreplaceRememberedIsBelieved(t *testing.T) {
 func TestMembersThatCannotBeLinked(t *testing.T) {
 	testenv.NoLeaks(t)
 	n, p := Default(), newPod(t, 0)
-	p.Programs = append(programs("count"), config.Program{Name: "plain", Object: absolute(t, "../object/testdata/plain.o")})
+	p.Programs = append(programs("count"), config.Program{Name: "plain", Object: absolute(t, "../../pkg/object/testdata/plain.o")})
 	for _, tt := range []struct {
 		dispatcher chain.Dispatcher
 		attach     chain.Attach

@@ -15,14 +15,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
-func get(t *testing.T, n *Node, id record.ID) MemberDetail {
+func get(t *testing.T, n *Node, id record.ID) inspect.Detail {
 	t.Helper()
-	d, err := n.Get(id)
+	d, err := inspect.Get(n.Node, id)
 	if err != nil {
 		t.Fatalf("get %d: %v", id, err)
 	}
@@ -44,7 +46,7 @@ func TestGet(t *testing.T) {
 			}
 			d := get(t, n, loaded.ID)
 			if d.ID != loaded.ID || d.Name != "ratelimit" || d.Position != 1 || d.Metadata["owner"] != "net-team" || !d.CreatedAt.Equal(loaded.CreatedAt) || d.Owner.Kind != record.OwnerCLI {
-				t.Errorf("loaded %+v, got %+v", loaded, d.ChainMember)
+				t.Errorf("loaded %+v, got %+v", loaded, d.Member)
 			}
 			if !strings.HasPrefix(d.Digest, "sha256:") || !strings.Contains(d.Origin, "ratelimit") || string(d.Globals["pps"]) != "7" {
 				t.Errorf("digest %q, origin %q, globals %s", d.Digest, d.Origin, d.Globals)
@@ -58,7 +60,7 @@ func TestGet(t *testing.T) {
 			if err := n.Unload(t.Context(), false, c.Members[0].ID, loaded.ID); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := n.Get(loaded.ID); !errors.Is(err, ErrNoMember) {
+			if _, err := inspect.Get(n.Node, loaded.ID); !errors.Is(err, state.ErrNoMember) {
 				t.Errorf("of a member that is gone: %v", err)
 			}
 		})
@@ -66,7 +68,7 @@ func TestGet(t *testing.T) {
 }
 
 // checkMaps compares the maps with what is pinned.
-func (p *pod) checkMaps(t *testing.T, n *Node, d MemberDetail) {
+func (p *pod) checkMaps(t *testing.T, n *Node, d inspect.Detail) {
 	t.Helper()
 	folder := filepath.Join(n.BPFFS.Root, "xdp-chain/chains", d.Chain.String(), "maps", d.Name)
 	var pinned []string
@@ -81,8 +83,8 @@ func (p *pod) checkMaps(t *testing.T, n *Node, d MemberDetail) {
 			t.Errorf("got %+v", m)
 			continue
 		}
-		if id, err := idPinnedAt(m.Pins[0]); err != nil || id != m.ID {
-			t.Errorf("%s is map %d, %v, not %d", m.Pins[0], id, err, m.ID)
+		if id := pinnedID(t, m.Pins[0]); id != ebpf.MapID(m.ID) {
+			t.Errorf("%s is map %d, not %d", m.Pins[0], id, m.ID)
 		}
 	}
 	if diff := cmp.Diff(pinned, found); diff != "" || len(found) == 0 {
@@ -94,7 +96,7 @@ func (p *pod) checkMaps(t *testing.T, n *Node, d MemberDetail) {
 }
 
 // checkKernel compares the kernel's state with what the interface carries.
-func (p *pod) checkKernel(t *testing.T, d MemberDetail) {
+func (p *pod) checkKernel(t *testing.T, d inspect.Detail) {
 	t.Helper()
 	k, carried := d.Kernel, p.attached(t, config.PodSide).ProgramID
 	if k == nil || d.KernelReason != "" {
@@ -166,9 +168,9 @@ func TestGetMapUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	byHand := first.byHand("count", 90)
-	byHand.Program.Maps = map[string]config.MapSettings{"traffic": {Scope: config.ScopeNode}}
-	fourth, err := n.Load(t.Context(), byHand)
+	manual := first.byHand("count", 90)
+	manual.Program.Maps = map[string]config.MapSettings{"traffic": {Scope: config.ScopeNode}}
+	fourth, err := n.Load(t.Context(), manual)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,16 +184,16 @@ func TestGetMapUsers(t *testing.T) {
 	second.remove(t, n)
 }
 
-func traffic(t *testing.T, d MemberDetail) MemberMap {
+func traffic(t *testing.T, d inspect.Detail) inspect.MemberMap {
 	t.Helper()
-	i := slices.IndexFunc(d.Maps, func(m MemberMap) bool { return m.Name == "traffic" })
+	i := slices.IndexFunc(d.Maps, func(m inspect.MemberMap) bool { return m.Name == "traffic" })
 	if i < 0 {
 		t.Fatalf("no map traffic in %+v", d.Maps)
 	}
 	return d.Maps[i]
 }
 
-func userIDs(m MemberMap) (ids []record.ID) {
+func userIDs(m inspect.MemberMap) (ids []record.ID) {
 	for _, u := range m.Users {
 		ids = append(ids, u.ID)
 	}
@@ -220,7 +222,7 @@ func TestGetOfAChainThatIsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d MemberDetail
+	var d inspect.Detail
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) { // it is freed after a grace period
 		if d = get(t, n, m.ID); d.Kernel == nil || time.Now().After(deadline) {
 			break

@@ -13,6 +13,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
@@ -22,7 +23,7 @@ import (
 // is declared LIBBPF_PIN_BY_NAME.
 func filter(t *testing.T, name string, maps map[string]config.MapSettings) config.Program {
 	t.Helper()
-	return config.Program{Name: name, Object: absolute(t, "../object/testdata/maps.o"), Maps: maps}
+	return config.Program{Name: name, Object: absolute(t, "../../pkg/object/testdata/maps.o"), Maps: maps}
 }
 
 // listOf makes "list" the network's, with one entry.
@@ -258,7 +259,7 @@ func TestFailedApplyTakesItsNodeScopedMapsBack(t *testing.T) {
 func TestStatusMissesPinnedMaps(t *testing.T) {
 	testenv.NoLeaks(t)
 	n := Default()
-	a := Attachment{Programs: []config.Program{filter(t, "filter", map[string]config.MapSettings{"list": {Pinned: "/sys/fs/bpf/nothing"}})}}
+	a := resolve.Attachment{Programs: []config.Program{filter(t, "filter", map[string]config.MapSettings{"list": {Pinned: "/sys/fs/bpf/nothing"}})}}
 	if err := n.Status(t.Context(), a); !errors.Is(err, object.ErrUnusable) {
 		t.Errorf("got %v, want an ErrUnusable", err)
 	}

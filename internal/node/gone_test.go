@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -47,7 +48,7 @@ func TestWhatIsGoneIsRemoved(t *testing.T) {
 					if err := tt.remove(t, p); err != nil {
 						t.Fatal(err)
 					}
-					list, err := n.List()
+					list, err := inspect.List(n.Node)
 					if len(list) == 0 && err == nil {
 						break
 					}
@@ -117,7 +118,7 @@ func TestBrokenFilesKeepNobodyFromLeaving(t *testing.T) {
 					t.Errorf("side %s still carries %s", side, a)
 				}
 			}
-			if keys, err := n.keys(); len(keys) != 0 || err != nil {
+			if keys, err := n.Keys(); len(keys) != 0 || err != nil {
 				t.Errorf("left: %v, %v", keys, err)
 			}
 			asides, err := os.ReadDir(filepath.Join(n.Records.Root, "broken"))
@@ -140,7 +141,7 @@ func TestListShowsTheOthersBesideABrokenRecord(t *testing.T) {
 	if err := os.WriteFile(path, []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	list, err := n.List()
+	list, err := inspect.List(n.Node)
 	if !errors.Is(err, record.ErrBroken) || len(list) != 1 || list[0].Owners[0].ContainerID != good.ContainerID {
 		t.Errorf("list %v, %v; want the good one and an ErrBroken", list, err)
 	}
@@ -157,7 +158,7 @@ func TestGCKeepsWhatRecordsNeed(t *testing.T) {
 	defer p.remove(t, n)
 	key := p.chain(t, n, config.PodSide).Key
 	gone := chain.Key{Cookie: key.Cookie, Ifindex: key.Ifindex + 1}
-	needed, err := n.neededObjects([]chain.Key{gone, key})
+	needed, err := n.NeededObjects([]chain.Key{gone, key})
 	if err != nil || len(needed) != 1 {
 		t.Errorf("needed are %v, %v; want the one object of the chain that is there", needed, err)
 	}
@@ -167,7 +168,7 @@ func TestGCKeepsWhatRecordsNeed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(filepath.Join(n.Records.Root, "broken"))
-	if needed, err := n.neededObjects([]chain.Key{gone, key}); !errors.Is(err, record.ErrBroken) {
+	if needed, err := n.NeededObjects([]chain.Key{gone, key}); !errors.Is(err, record.ErrBroken) {
 		t.Errorf("needed are %v, %v; want an ErrBroken", needed, err)
 	}
 }

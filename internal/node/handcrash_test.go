@@ -16,6 +16,10 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/crashtest"
+	"github.com/xdp-chain/xdp-chain/internal/node/change"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -24,7 +28,7 @@ import (
 // byHandInChild is the body of an operator's command, which [Load.inChild] hands over.
 func byHandInChild(do func(context.Context, *Node, Load) error) func() error {
 	return func() error {
-		return forAttachment(func(ctx context.Context, n *Node, _ Attachment) error {
+		return forAttachment(func(ctx context.Context, n *Node, _ resolve.Attachment) error {
 			var l Load
 			if err := json.Unmarshal([]byte(os.Getenv("LOAD")), &l); err != nil {
 				return err
@@ -36,9 +40,9 @@ func byHandInChild(do func(context.Context, *Node, Load) error) func() error {
 
 // idOf finds a member by its name.
 func idOf(n *Node, name string) (record.ID, error) {
-	list, err := n.List()
+	list, err := inspect.List(n.Node)
 	for _, c := range list {
-		if i := slices.IndexFunc(c.Members, func(m ChainMember) bool { return m.Name == name }); i >= 0 {
+		if i := slices.IndexFunc(c.Members, func(m inspect.Member) bool { return m.Name == name }); i >= 0 {
 			return c.Members[i].ID, err
 		}
 	}
@@ -79,7 +83,7 @@ func oneAfterAnother(ctx context.Context, n *Node, l Load) error {
 		func() error { return load("pass", 20) },
 		func() error {
 			return with("pass", func(id record.ID) error {
-				_, err := n.Replace(ctx, id, Replacement{Entry: "drop"})
+				_, err := n.Replace(ctx, id, resolve.Replacement{Entry: "drop"})
 				return err
 			})
 		},
@@ -124,7 +128,7 @@ func TestKilledByHand(t *testing.T) {
 				if kills++; kills%2 == 0 {
 					p.afterAKilledCommand(t, n, handStates[last:last+2])
 				}
-				if _, err := n.UnloadAll(t.Context(), l.Place, false); err != nil && !errors.Is(err, ErrNoMember) {
+				if _, err := n.UnloadAll(t.Context(), l.Place, false); err != nil && !errors.Is(err, state.ErrNoMember) {
 					t.Error(err)
 				}
 				if a := p.attached(t, config.PodSide); a.ProgramID != 0 {
@@ -164,12 +168,12 @@ func (p *pod) checkByHand(t *testing.T, n *Node) {
 	t.Helper()
 	iface := p.open(t, config.PodSide)
 	defer iface.NetNS.Close()
-	held, err := n.holdPlace(t.Context(), iface)
+	held, err := change.LockInterface(t.Context(), n.Node, iface)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer held.release()
-	if differences, err := held.differences(); err != nil || len(differences) > 0 {
+	defer held.Unlock()
+	if differences, err := held.Differences(); err != nil || len(differences) > 0 {
 		t.Errorf("%q, %v", differences, err)
 	}
 }

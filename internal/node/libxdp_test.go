@@ -16,6 +16,8 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -50,31 +52,31 @@ func (p *pod) tool(t *testing.T, n *Node) tool {
 }
 
 // all has every member stay.
-func all() func(slot) bool { return func(slot) bool { return true } }
+func all() func(state.Slot) bool { return func(state.Slot) bool { return true } }
 
 // change makes a new dispatcher of the members that stay and of built-ins.
-func (x tool) change(t *testing.T, n *Node, stays func(slot) bool, priority int, names ...string) {
+func (x tool) change(t *testing.T, n *Node, stays func(state.Slot) bool, priority int, names ...string) {
 	t.Helper()
 	if err := x.try(t, n, stays, priority, names...); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (x tool) try(t *testing.T, n *Node, stays func(slot) bool, priority int, names ...string) error {
+func (x tool) try(t *testing.T, n *Node, stays func(state.Slot) bool, priority int, names ...string) error {
 	t.Helper()
 	iface := x.pod.open(t, config.PodSide)
 	defer iface.NetNS.Close()
 	rec := &record.Record{Key: iface.Key(), NetNS: x.pod.NetNS}
-	found, err := n.findLibxdp(rec, iface)
+	found, err := n.FindLibxdp(rec, iface)
 	if err != nil {
 		return err
 	}
-	defer found.close()
+	defer found.Close()
 	var members []dispatcher.Member
 	if found != nil {
-		for i, s := range found.slots {
+		for i, s := range found.Slots {
 			if stays(s) {
-				members = append(members, found.others()[i])
+				members = append(members, found.Others()[i])
 			}
 		}
 	}
@@ -89,22 +91,22 @@ func (x tool) try(t *testing.T, n *Node, stays func(slot) bool, priority int, na
 	if len(members) > 0 {
 		err = x.swap(t, iface, lock, members, found)
 	} else if found != nil {
-		err = iface.DetachNetlink(found.dispatcher, found.mode)
+		err = iface.DetachNetlink(found.Dispatcher, found.Mode)
 	}
 	if err == nil && found != nil {
-		err = lock.Unpin(pin.Dispatch{Ifindex: iface.Index, ID: ebpf.ProgramID(found.id)})
+		err = lock.Unpin(pin.Dispatch{Ifindex: iface.Index, ID: ebpf.ProgramID(found.ID)})
 	}
 	return err
 }
 
-func (x tool) swap(t *testing.T, iface *netdev.Interface, lock *pin.LibxdpLocked, members []dispatcher.Member, found *libxdpChain) error {
+func (x tool) swap(t *testing.T, iface *netdev.Interface, lock *pin.LibxdpLocked, members []dispatcher.Member, found *state.LibxdpChain) error {
 	t.Helper()
 	built, err := libxdp.New(x.version).Build(t.Context(), members, dispatcher.Options{})
 	if err != nil {
 		return err
 	}
 	defer built.Close()
-	id, err := programID(built.Program)
+	id, err := state.ProgramID(built.Program)
 	if err != nil {
 		return err
 	}
@@ -112,14 +114,14 @@ func (x tool) swap(t *testing.T, iface *netdev.Interface, lock *pin.LibxdpLocked
 	for _, s := range built.Slots {
 		slots = append(slots, pin.Slot{Program: s.Program, Link: s.Link})
 	}
-	d := (&tenure{rec: &record.Record{Key: iface.Key()}}).dispatch(id)
+	d := pin.Dispatch{Ifindex: iface.Index, ID: ebpf.ProgramID(id)}
 	if err := lock.Pin(d, slots); err != nil {
 		return err
 	}
 	if found == nil {
 		_, err = iface.AttachNetlink(netdev.AttachOptions{Program: built.Program, Mode: chain.ModeNative})
 	} else {
-		err = iface.ReplaceNetlink(built.Program, found.dispatcher, found.mode, built.Frags)
+		err = iface.ReplaceNetlink(built.Program, found.Dispatcher, found.Mode, built.Frags)
 	}
 	if err != nil {
 		return errors.Join(err, lock.Unpin(d))
@@ -148,14 +150,14 @@ func builtin(t *testing.T, name string, priority int) dispatcher.Member {
 }
 
 // shows compares the members that are listed: name, priority, and whose they are.
-func (p *pod) shows(t *testing.T, n *Node, want ...ChainMember) {
+func (p *pod) shows(t *testing.T, n *Node, want ...inspect.Member) {
 	t.Helper()
 	c := p.listed(t, n)
 	if c == nil {
 		t.Fatal("the chain is not listed")
 	}
 	ignored := cmp.Options{
-		cmpopts.IgnoreFields(ChainMember{}, "ProgramID", "ID", "CreatedAt"), cmpopts.IgnoreFields(chain.Member{}, "Function", "ProceedOn"),
+		cmpopts.IgnoreFields(inspect.Member{}, "ProgramID", "ID", "CreatedAt"), cmpopts.IgnoreFields(chain.Member{}, "Function", "ProceedOn"),
 		cmpopts.IgnoreFields(record.Owner{}, "Network", "ContainerID", "Ifname", "PodNamespace", "PodName"),
 	}
 	if diff := cmp.Diff(want, c.Members, ignored); diff != "" {
@@ -164,25 +166,25 @@ func (p *pod) shows(t *testing.T, n *Node, want ...ChainMember) {
 }
 
 // listed finds the chain of the pod's side, whoever has members in it.
-func (p *pod) listed(t *testing.T, n *Node) *Chain {
+func (p *pod) listed(t *testing.T, n *Node) *inspect.Chain {
 	t.Helper()
-	list, err := n.List()
+	list, err := inspect.List(n.Node)
 	if err != nil {
 		t.Fatal(err)
 	}
 	iface := p.open(t, config.PodSide)
 	defer iface.NetNS.Close()
-	if i := slices.IndexFunc(list, func(c Chain) bool { return c.Key == iface.Key() }); i >= 0 {
+	if i := slices.IndexFunc(list, func(c inspect.Chain) bool { return c.Key == iface.Key() }); i >= 0 {
 		return &list[i]
 	}
 	return nil
 }
 
-func ours(position int, name string, priority int) ChainMember {
-	return ChainMember{Member: chain.Member{Name: name, Priority: priority}, Position: position}
+func ours(position int, name string, priority int) inspect.Member {
+	return inspect.Member{Member: chain.Member{Name: name, Priority: priority}, Position: position}
 }
 
-func theirs(position int, name string, priority int) ChainMember {
+func theirs(position int, name string, priority int) inspect.Member {
 	m := ours(position, name, priority)
 	m.Owner.Kind = record.OwnerLibxdp
 	return m
@@ -201,7 +203,7 @@ func TestLibxdpApplyAndRemove(t *testing.T) {
 	p.shows(t, n, ours(0, "count", 10), ours(1, "pass", 20), ours(2, "drop", 30))
 	p.send(t, n, 7)
 
-	stats, err := n.Stats()
+	stats, err := inspect.Stats(n.Node)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,7 +316,7 @@ func TestLibxdpToolsChangeOurChain(t *testing.T) {
 			p.check(t, n)
 			p.remove(t, n)
 			p.shows(t, n, theirs(0, "pass", 15))
-			x.change(t, n, func(slot) bool { return false }, 0)
+			x.change(t, n, func(state.Slot) bool { return false }, 0)
 			if err := n.Sweep(t.Context(), 16); err != nil {
 				t.Error(err)
 			}
@@ -323,17 +325,17 @@ func TestLibxdpToolsChangeOurChain(t *testing.T) {
 			}
 		}},
 		{"take one of ours off", func(t *testing.T, p *pod, x tool) {
-			x.change(t, n, func(s slot) bool { return s.Function != "drop" }, 0)
+			x.change(t, n, func(s state.Slot) bool { return s.Function != "drop" }, 0)
 		}, `member "drop" (program `, func(t *testing.T, p *pod, x tool) {
 			p.apply(t, n, programs("count", "drop")...)
 			p.check(t, n)
 		}},
 		{"take all off", func(t *testing.T, p *pod, x tool) {
-			x.change(t, n, func(slot) bool { return false }, 0)
+			x.change(t, n, func(state.Slot) bool { return false }, 0)
 		}, "is gone: the interface carries no XDP program", func(t *testing.T, p *pod, x tool) {
 			p.apply(t, n, programs("count", "drop")...)
 			p.check(t, n)
-			x.change(t, n, func(slot) bool { return false }, 0)
+			x.change(t, n, func(state.Slot) bool { return false }, 0)
 		}},
 		{"clean up our pins", func(t *testing.T, p *pod, x tool) {
 			if err := os.RemoveAll(filepath.Join(x.tree.BPFFS(), "xdp")); err != nil {
@@ -370,7 +372,7 @@ func TestLibxdpRefusals(t *testing.T) {
 	n := Default()
 	eleven := make([]config.Program, 11)
 	for i := range eleven {
-		eleven[i] = config.Program{Name: "m" + string(rune('a'+i)), Object: absolute(t, "../object/testdata/plain.o")}
+		eleven[i] = config.Program{Name: "m" + string(rune('a'+i)), Object: absolute(t, "../../pkg/object/testdata/plain.o")}
 	}
 	for _, tt := range []struct {
 		name   string
@@ -403,7 +405,7 @@ func TestLibxdpRefusals(t *testing.T) {
 		{"something else is there", func(t *testing.T, p *pod) { p.occupy(t, config.PodSide) }, func(*pod) {}, netdev.ErrBusy, "carries XDP program"},
 		{"a link", nil, func(p *pod) { p.Attach = chain.AttachLink }, netdev.ErrUnsupported, `use attach "auto"`},
 		{"a member without BTF", nil, func(p *pod) {
-			p.Programs = []config.Program{{Name: "bare", Object: absolute(t, "../object/testdata/nobtf.o")}}
+			p.Programs = []config.Program{{Name: "bare", Object: absolute(t, "../../pkg/object/testdata/nobtf.o")}}
 		}, dispatcher.ErrNoBTF, `member "bare"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -464,7 +466,7 @@ func TestLibxdpCrowd(t *testing.T) {
 		for range rounds {
 			for _, change := range []func() error{
 				func() error { return x.try(t, n, all(), 15, "pass") },
-				func() error { return x.try(t, n, func(s slot) bool { return s.Function != "pass" }, 0) },
+				func() error { return x.try(t, n, func(s state.Slot) bool { return s.Function != "pass" }, 0) },
 			} {
 				err := change()
 				for errors.Is(err, netdev.ErrBusy) || errors.Is(err, os.ErrNotExist) {
@@ -517,7 +519,7 @@ func TestLibxdpBrokenRecord(t *testing.T) {
 	if diff := cmp.Diff([]pin.Dispatch{others}, left); diff != "" {
 		t.Errorf("dispatchers with pins (-want +got):\n%s", diff)
 	}
-	if keys, err := n.keys(); len(keys) != 0 || err != nil {
+	if keys, err := n.Keys(); len(keys) != 0 || err != nil {
 		t.Errorf("left: %v, %v", keys, err)
 	}
 	if err := os.RemoveAll(tree.BPFFS()); err != nil {
@@ -556,7 +558,7 @@ func TestLibxdpKeepsFragsOfOthers(t *testing.T) {
 	if diff := cmp.Diff([]bool{true, true}, slots); diff != "" || together != alone {
 		t.Errorf("the dispatcher takes frags: %t alone, %t with ours; slots: %s", alone, together, diff)
 	}
-	p.apply(t, n, config.Program{Name: "plain", Object: absolute(t, "../object/testdata/plain.o")})
+	p.apply(t, n, config.Program{Name: "plain", Object: absolute(t, "../../pkg/object/testdata/plain.o")})
 	together, slots = frags(p)
 	if diff := cmp.Diff([]bool{true, false}, slots); diff != "" || together {
 		t.Errorf("with one that takes none the dispatcher takes frags: %t; slots: %s", together, diff)
@@ -584,10 +586,10 @@ func TestLibxdpBrokenRecordThenADD(t *testing.T) {
 	for _, others := range []bool{false, true} {
 		p := newLibxdpPod(t)
 		p.apply(t, n, programs("count", "drop")...)
-		want := []ChainMember{ours(0, "count", 10), ours(1, "drop", 20)}
+		want := []inspect.Member{ours(0, "count", 10), ours(1, "drop", 20)}
 		if others {
 			p.tool(t, n).change(t, n, all(), 15, "pass")
-			want = []ChainMember{ours(0, "count", 10), theirs(1, "pass", 15), ours(2, "drop", 20)}
+			want = []inspect.Member{ours(0, "count", 10), theirs(1, "pass", 15), ours(2, "drop", 20)}
 		}
 		record := filepath.Join(n.Records.Root, "chains", p.listed(t, n).Key.String()+".json")
 		if err := os.WriteFile(record, []byte("{"), 0o600); err != nil {

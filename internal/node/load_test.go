@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/change"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -40,11 +43,11 @@ func machineOnly(t *testing.T) {
 func (p *pod) byHand(entry string, priority int) Load {
 	return Load{
 		Place: Place{NetNS: p.NetNS, Interface: p.Ifname}, Entry: entry, Program: config.Program{Priority: &priority},
-		Dispatcher: p.Dispatcher, Attach: p.Attach, Metadata: map[string]string{"owner": "net-team"},
+		Requested: config.Requested{Dispatcher: p.Dispatcher, Attach: p.Attach}, Metadata: map[string]string{"owner": "net-team"},
 	}
 }
 
-func (p *pod) load(t *testing.T, n *Node, entry string, priority int) ChainMember {
+func (p *pod) load(t *testing.T, n *Node, entry string, priority int) inspect.Member {
 	t.Helper()
 	m, err := n.Load(t.Context(), p.byHand(entry, priority))
 	if err != nil {
@@ -54,9 +57,9 @@ func (p *pod) load(t *testing.T, n *Node, entry string, priority int) ChainMembe
 }
 
 // running are the members of the node's only chain, in running order.
-func running(t *testing.T, n *Node) (members []ChainMember) {
+func running(t *testing.T, n *Node) (members []inspect.Member) {
 	t.Helper()
-	list, err := n.List()
+	list, err := inspect.List(n.Node)
 	if err != nil || len(list) > 1 {
 		t.Fatalf("%d chains, %v", len(list), err)
 	}
@@ -66,7 +69,7 @@ func running(t *testing.T, n *Node) (members []ChainMember) {
 	return members
 }
 
-func namesOf(members []ChainMember) (list []string) {
+func namesOf(members []inspect.Member) (list []string) {
 	for _, m := range members {
 		list = append(list, m.Name)
 	}
@@ -79,7 +82,7 @@ func TestLoadAndUnload(t *testing.T) {
 			p := way.pod(t)
 			testenv.NoLeaks(t)
 			n := Default()
-			loaded := []ChainMember{p.load(t, n, "pass", 100), p.load(t, n, "pass", 50), p.load(t, n, "count", 0), p.load(t, n, "pass", 75)}
+			loaded := []inspect.Member{p.load(t, n, "pass", 100), p.load(t, n, "pass", 50), p.load(t, n, "count", 0), p.load(t, n, "pass", 75)}
 			if diff := cmp.Diff([]string{"count", "pass-2", "pass-3", "pass"}, namesOf(running(t, n))); diff != "" {
 				t.Error(diff)
 			}
@@ -103,7 +106,7 @@ func TestLoadAndUnload(t *testing.T) {
 			if a := p.attached(t, config.PodSide); a.ProgramID != 0 {
 				t.Errorf("with the last member gone the interface carries %s", a)
 			}
-			if err := n.Unload(t.Context(), false, loaded[0].ID); !errors.Is(err, ErrNoMember) {
+			if err := n.Unload(t.Context(), false, loaded[0].ID); !errors.Is(err, state.ErrNoMember) {
 				t.Errorf("unloading a second time: %v", err)
 			}
 			if again := p.load(t, n, "pass", 1); again.ID <= loaded[3].ID {
@@ -151,13 +154,13 @@ func TestUnloadOfOthers(t *testing.T) {
 	p.apply(t, n, programs("count", "pass")...)
 	p.load(t, n, "drop", 15)
 	members := running(t, n)
-	if err := n.Unload(t.Context(), false, members[2].ID, members[1].ID); !errors.Is(err, ErrOthers) || len(running(t, n)) != 3 {
+	if err := n.Unload(t.Context(), false, members[2].ID, members[1].ID); !errors.Is(err, change.ErrOthers) || len(running(t, n)) != 3 {
 		t.Errorf("of a pod's member: %v; %d members are left", err, len(running(t, n)))
 	}
 	if err := n.Unload(t.Context(), true, members[2].ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.Check(t.Context(), p.Attachment); !errors.Is(err, ErrDiffers) {
+	if err := n.Check(t.Context(), p.Attachment); !errors.Is(err, state.ErrDiffers) {
 		t.Errorf("CHECK after it: %v", err)
 	}
 	if err := n.Apply(t.Context(), p.Attachment); err != nil { // puts it back, and leaves what is others'

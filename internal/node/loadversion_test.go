@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -31,7 +32,7 @@ func TestLoadOfAVersionForALinkedChain(t *testing.T) {
 	if err := p.loadVersion(t, n, chain.LibxdpV3); !errors.Is(err, chain.ErrInvalid) {
 		t.Errorf("for a chain that is to be made: %v", err)
 	}
-	if list, err := n.List(); len(list) != 0 || err != nil {
+	if list, err := inspect.List(n.Node); len(list) != 0 || err != nil {
 		t.Errorf("left: %v, %v", list, err)
 	}
 	p.LibxdpVersion = chain.LibxdpV3

@@ -19,6 +19,8 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/crashtest"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -32,7 +34,7 @@ func TestMain(m *testing.M) {
 
 // pod is a pod's namespace with eth0 in it, and what an ADD for it would ask for.
 type pod struct {
-	Attachment
+	resolve.Attachment
 	host string // the peer's name
 }
 
@@ -76,9 +78,9 @@ func newPod(t *testing.T, mtu int) *pod {
 	host := fmt.Sprintf("v%.12s", id)
 	testenv.Veth(t, ns, "eth0", host, mtu)
 	return &pod{
-		Attachment: Attachment{
-			Network: "podnet", ContainerID: id, Ifname: "eth0", NetNS: ns,
-			PodNamespace: "default", PodName: "web", Counters: true,
+		Attachment: resolve.Attachment{
+			Owner: record.Owner{Network: "podnet", ContainerID: id, Ifname: "eth0", PodNamespace: "default", PodName: "web"},
+			NetNS: ns, Counters: true,
 		},
 		host: host,
 	}
@@ -157,9 +159,9 @@ func sum(rows []chain.Count) (packets uint64) {
 }
 
 // chain finds the pod's chain on one side in the list; nil where there is none.
-func (p *pod) chain(t *testing.T, n *Node, side config.Side) *Chain {
+func (p *pod) chain(t *testing.T, n *Node, side config.Side) *inspect.Chain {
 	t.Helper()
-	list, err := n.List()
+	list, err := inspect.List(n.Node)
 	if err != nil {
 		t.Fatalf("list: %v", err)
 	}
@@ -177,7 +179,7 @@ func (p *pod) rows(t *testing.T, n *Node, side config.Side) []chain.Count {
 	if c == nil {
 		t.Fatalf("%s has no chain on side %s", p.ContainerID, side)
 	}
-	stats, err := n.Stats()
+	stats, err := inspect.Stats(n.Node)
 	if err != nil {
 		t.Fatalf("stats: %v", err)
 	}
@@ -226,17 +228,20 @@ func TestApplyAndRemove(t *testing.T) {
 	p.apply(t, n, append(programs("count", "pass", "drop"), onHost(programs("count")[0]))...)
 
 	c := p.chain(t, n, config.PodSide)
-	want := &Chain{
-		Key: c.Key, Interface: "eth0", Ifindex: c.Key.Ifindex, NetNS: p.NetNS, Side: config.PodSide,
-		Mode: chain.ModeNative, Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked,
-		DispatcherReason: c.DispatcherReason, Generation: 1, Owners: []record.Owner{p.owner()},
-		Members: []ChainMember{
-			{Member: chain.Member{Name: "count", Function: c.Members[0].Function, Priority: 10, ProceedOn: chain.DefaultProceedOn}, Position: 0, Owner: p.owner()},
-			{Member: chain.Member{Name: "pass", Function: c.Members[1].Function, Priority: 20, ProceedOn: chain.DefaultProceedOn}, Position: 1, Owner: p.owner()},
-			{Member: chain.Member{Name: "drop", Function: c.Members[2].Function, Priority: 30, ProceedOn: chain.DefaultProceedOn}, Position: 2, Owner: p.owner()},
+	want := &inspect.Chain{
+		Key: c.Key,
+		Placement: inspect.Placement{
+			Interface: "eth0", Ifindex: c.Key.Ifindex, NetNS: p.NetNS, Side: config.PodSide,
+			Mode: chain.ModeNative, Attach: chain.AttachLink, Dispatcher: chain.DispatcherLinked, DispatcherReason: c.DispatcherReason,
+		},
+		Generation: 1, Owners: []record.Owner{p.Owner},
+		Members: []inspect.Member{
+			{Member: chain.Member{Name: "count", Function: c.Members[0].Function, Priority: 10, ProceedOn: chain.DefaultProceedOn}, Position: 0, Owner: p.Owner},
+			{Member: chain.Member{Name: "pass", Function: c.Members[1].Function, Priority: 20, ProceedOn: chain.DefaultProceedOn}, Position: 1, Owner: p.Owner},
+			{Member: chain.Member{Name: "drop", Function: c.Members[2].Function, Priority: 30, ProceedOn: chain.DefaultProceedOn}, Position: 2, Owner: p.Owner},
 		},
 	}
-	if diff := cmp.Diff(want, c, cmpopts.IgnoreFields(ChainMember{}, "ID", "CreatedAt")); diff != "" {
+	if diff := cmp.Diff(want, c, cmpopts.IgnoreFields(inspect.Member{}, "ID", "CreatedAt")); diff != "" {
 		t.Error(diff)
 	}
 	if c.DispatcherReason == "" {
@@ -345,7 +350,7 @@ func TestTwoOwnersShareAChain(t *testing.T) {
 	first.remove(t, n)
 }
 
-func memberList(c *Chain) string {
+func memberList(c *inspect.Chain) string {
 	var names []string
 	for _, m := range c.Members {
 		names = append(names, m.Name)
@@ -395,7 +400,7 @@ func TestFailedApplyLeavesNothing(t *testing.T) {
 			if err := n.Apply(ctx, p.Attachment); !errors.Is(err, tt.want) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
-			if list, err := n.List(); err != nil || len(list) != 0 {
+			if list, err := inspect.List(n.Node); err != nil || len(list) != 0 {
 				t.Errorf("left in the list: %v, %v", list, err)
 			}
 		})
@@ -416,7 +421,7 @@ func (p *pod) occupy(t *testing.T, side config.Side) {
 
 func TestModesOnAJumboInterface(t *testing.T) {
 	n := Default()
-	object := absolute(t, "../object/testdata/plain.o")
+	object := absolute(t, "../../pkg/object/testdata/plain.o")
 	withFrags := chain.ModeNative // built-ins are frags-aware
 	if testenv.HaveFrags() != nil {
 		withFrags = chain.ModeGeneric // as are kernels since 5.18
@@ -461,16 +466,16 @@ func TestListAndStatsInJSON(t *testing.T) {
 	p.apply(t, n, programs("count")...)
 	defer p.remove(t, n)
 	p.send(t, n, 1)
-	list, _ := n.List()
-	stats, _ := n.Stats()
+	list, _ := inspect.List(n.Node)
+	stats, _ := inspect.Stats(n.Node)
 	for _, tt := range []struct {
 		value any
 		want  []string
 	}{
-		{list, []string{"key", "interface", "ifindex", "netns", "side", "mode", "attach", "dispatcher", "dispatcherReason", "generation", "owners", "members"}},
+		{list, []string{"key", "interface", "ifindex", "netns", "side", "mode", "attach", "dispatcher", "dispatcherReason", "generation", "owners", "members", "state"}},
 		{list[0].Owners, []string{"kind", "network", "containerID", "ifname", "podNamespace", "podName"}},
 		{list[0].Members, []string{"name", "function", "priority", "proceedOn", "owner", "position", "id", "createdAt"}},
-		{stats, []string{"key", "interface", "rows"}},
+		{stats, []string{"key", "interface", "state", "rows"}},
 		{stats[0].Rows, []string{"member", "verdict", "packets"}},
 	} {
 		text, err := json.Marshal(tt.value)

@@ -23,6 +23,8 @@ import (
 	"github.com/vishvananda/netns"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -212,7 +214,7 @@ func TestPeerGROThatWasOn(t *testing.T) {
 }
 
 // GRO is left alone where it is not needed, or not wanted.
-func TestPeerGROUntouched(t *testing.T) {
+func TestPeerGROOffIsLeftAlone(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		change func(p *pod)
@@ -297,7 +299,7 @@ func TestCheckNamesPeerGRO(t *testing.T) {
 	p.apply(t, n, transmitting()...)
 	p.setGRO(t, config.HostSide, false)
 	err := n.Check(t.Context(), p.Attachment)
-	if !errors.Is(err, ErrDiffers) || !strings.Contains(err.Error(), "GRO is off at "+p.host) {
+	if !errors.Is(err, state.ErrDiffers) || !strings.Contains(err.Error(), "GRO is off at "+p.host) {
 		t.Errorf("check: %v", err)
 	}
 	p.apply(t, n, transmitting()...)
@@ -382,7 +384,7 @@ func TestTransmittingToAProgram(t *testing.T) {
 	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, ebpf.ErrNotSupported) || !strings.Contains(err.Error(), p.host) {
 		t.Errorf("with nothing at the other end: %v", err)
 	}
-	if list, err := n.List(); len(list) != 0 || err != nil {
+	if list, err := inspect.List(n.Node); len(list) != 0 || err != nil {
 		t.Errorf("left: %v, %v", list, err)
 	}
 	p.apply(t, n, append(transmitting(), onHost(programs("pass")[0]))...)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
@@ -37,7 +38,7 @@ func catalogOf(t *testing.T, entries ...string) (*catalog.Catalog, string) {
 
 // entryOf is the text of an entry over one of package object's test objects.
 func entryOf(t *testing.T, name, file, more string) string {
-	return fmt.Sprintf("name: %s\nobject: %s\n%s", name, absolute(t, "../object/testdata/"+file), more)
+	return fmt.Sprintf("name: %s\nobject: %s\n%s", name, absolute(t, "../../pkg/object/testdata/"+file), more)
 }
 
 // at is a program with a priority.
@@ -121,7 +122,7 @@ func TestPolicyOnSettledMembers(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c, _ := catalogOf(t, tt.entries...)
-			_, err := Preview(Attachment{Programs: tt.wants, Catalog: c})
+			_, err := Preview(resolve.Attachment{Programs: tt.wants, Catalog: c})
 			if !errors.Is(err, tt.err) {
 				t.Fatalf("got %v, want %v", err, tt.err)
 			}
@@ -162,7 +163,7 @@ func TestApplyFromCatalog(t *testing.T) {
 	if diff := cmp.Diff(want, got.Member); diff != "" {
 		t.Errorf("member (-want +got):\n%s", diff)
 	}
-	origin := absolute(t, "../object/testdata/runconfig.o") + ", by " + filepath.Join(dir, "0.yaml")
+	origin := absolute(t, "../../pkg/object/testdata/runconfig.o") + ", by " + filepath.Join(dir, "0.yaml")
 	if got.Origin != origin || !got.Transmits {
 		t.Errorf("origin %q, transmits %t; want %q, true", got.Origin, got.Transmits, origin)
 	}
@@ -251,7 +252,7 @@ func TestAnnotationKeepsTheDispatcher(t *testing.T) {
 	testenv.NoLeaks(t)
 	n := Default()
 	unlicensed := func(name string) config.Program {
-		return config.Program{Name: name, Object: absolute(t, "../object/testdata/plain.o")}
+		return config.Program{Name: name, Object: absolute(t, "../../pkg/object/testdata/plain.o")}
 	}
 	c, _ := catalogOf(t, entryOf(t, "unlicensed", "plain.o", ""))
 	tests := []struct {
@@ -271,7 +272,7 @@ func TestAnnotationKeepsTheDispatcher(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			// Without freplace the kernel has no libxdp for those who may have it.
-			err := n.Status(t.Context(), Attachment{Programs: tt.wants, Catalog: c, Attach: tt.attach})
+			err := n.Status(t.Context(), resolve.Attachment{Programs: tt.wants, Catalog: c, Requested: config.Requested{Attach: tt.attach}})
 			if errors.Is(err, config.ErrPolicy) != tt.refused {
 				t.Errorf("got %v; to be refused: %t", err, tt.refused)
 			}
@@ -312,7 +313,7 @@ func TestStatusOfTheCatalog(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c, _ := catalogOf(t, tt.entries...)
-			err := n.Status(t.Context(), Attachment{Programs: tt.programs, Catalog: c, Counters: true}, tt.allowed...)
+			err := n.Status(t.Context(), resolve.Attachment{Programs: tt.programs, Catalog: c, Counters: true}, tt.allowed...)
 			if tt.err != nil && !errors.Is(err, tt.err) || (err == nil) != (len(tt.says) == 0) {
 				t.Fatalf("got %v, want %v", err, tt.err)
 			}

@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -18,10 +20,10 @@ import (
 
 // loadAt loads a built-in pass at each priority, and makes sure that each gets the rank of
 // its priority among those before it.
-func (p *pod) loadAt(t *testing.T, n *Node, priorities ...int) []ChainMember {
+func (p *pod) loadAt(t *testing.T, n *Node, priorities ...int) []inspect.Member {
 	t.Helper()
 	taken := prioritiesOf(p.running(t, n))
-	loaded := make([]ChainMember, len(priorities))
+	loaded := make([]inspect.Member, len(priorities))
 	for i, priority := range priorities {
 		taken = append(taken, priority)
 		slices.Sort(taken)
@@ -37,7 +39,7 @@ func (p *pod) loadAt(t *testing.T, n *Node, priorities ...int) []ChainMember {
 }
 
 // running are the members of the pod's chain by hand, in running order.
-func (p *pod) running(t *testing.T, n *Node) []ChainMember {
+func (p *pod) running(t *testing.T, n *Node) []inspect.Member {
 	t.Helper()
 	if c := p.listed(t, n); c != nil {
 		return c.Members
@@ -45,7 +47,7 @@ func (p *pod) running(t *testing.T, n *Node) []ChainMember {
 	return nil
 }
 
-func prioritiesOf(members []ChainMember) (list []int) {
+func prioritiesOf(members []inspect.Member) (list []int) {
 	for _, m := range members {
 		list = append(list, m.Priority)
 	}
@@ -150,11 +152,11 @@ func TestOthersStayWhatTheyAre(t *testing.T) {
 			check := func(what string, packets uint64) {
 				t.Helper()
 				members := p.running(t, n)
-				i := slices.IndexFunc(members, func(m ChainMember) bool { return m.ID == stays.ID })
+				i := slices.IndexFunc(members, func(m inspect.Member) bool { return m.ID == stays.ID })
 				if i < 0 {
 					t.Fatalf("after %s it is gone", what)
 				}
-				if diff := cmp.Diff(stays, members[i], cmpopts.IgnoreFields(ChainMember{}, "Position")); diff != "" {
+				if diff := cmp.Diff(stays, members[i], cmpopts.IgnoreFields(inspect.Member{}, "Position")); diff != "" {
 					t.Errorf("after %s: %s", what, diff)
 				}
 				if got := p.counted(t, n, members[i]); got != packets {
@@ -165,7 +167,7 @@ func TestOthersStayWhatTheyAre(t *testing.T) {
 			check("a load before it", 3)
 			p.load(t, n, "drop", 60)
 			check("a load behind it", 3)
-			if _, err := n.Replace(t.Context(), before.ID, Replacement{Entry: "acl"}); err != nil {
+			if _, err := n.Replace(t.Context(), before.ID, resolve.Replacement{Entry: "acl"}); err != nil {
 				t.Fatal(err)
 			}
 			check("a replacement before it", 3)
@@ -180,7 +182,7 @@ func TestOthersStayWhatTheyAre(t *testing.T) {
 }
 
 // counted reads how many packets a built-in count of the pod's chain has seen.
-func (p *pod) counted(t *testing.T, n *Node, m ChainMember) uint64 {
+func (p *pod) counted(t *testing.T, n *Node, m inspect.Member) uint64 {
 	t.Helper()
 	if m.ProgramID != 0 {
 		return countedBy(t, m.ProgramID)

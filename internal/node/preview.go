@@ -8,19 +8,21 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/enum"
+	"github.com/xdp-chain/xdp-chain/internal/node/change"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
-// Foreseen is the chain that an interface would get. Its JSON form is stable: fields are
+// PlannedChain is the chain that an interface would get. Its JSON form is stable: fields are
 // added, none is taken away or given another meaning.
-type Foreseen struct {
+type PlannedChain struct {
 	Side config.Side `json:"side"`
 	// Members in running order.
-	Members []ForeseenMember `json:"members"`
+	Members []PlannedMember `json:"members"`
 }
 
-// ForeseenMember is a member of such a chain.
-type ForeseenMember struct {
+// PlannedMember is a member of such a chain.
+type PlannedMember struct {
 	chain.Member
 	// Position is the member's rank in the running order, from 0.
 	Position int `json:"position"`
@@ -51,39 +53,34 @@ var sourceNames = enum.Names[Source]{
 // first, or why it would refuse to. It reads the objects' files and touches nothing:
 // neither the kernel, which may yet refuse a program, nor the node's state. The names of the
 // attachment, its namespace and what its pod got are not looked at.
-func Preview(a Attachment) ([]Foreseen, error) {
-	a.Pod = examplePod
-	sides := a.sides()
-	wants, err := resolveSides(newResolver(a.Catalog), &a, nil, sides)
+func Preview(a resolve.Attachment) ([]PlannedChain, error) {
+	a.Pod = resolve.ExamplePod
+	resolved, err := resolve.NewResolver(a.Catalog).Sides(&a)
 	if err != nil {
 		return nil, err
 	}
-	c := chooseLinked("")
-	if a.Dispatcher == chain.DispatcherLibxdp {
-		c = chooseLibxdp(a.LibxdpVersion, "")
-	}
-	list := []Foreseen{}
+	list := []PlannedChain{}
 	for _, side := range []config.Side{config.PodSide, config.HostSide} {
-		if len(wants[side]) == 0 {
+		if len(resolved[side]) == 0 {
 			continue
 		}
-		if err := checkCount(&plan{members: wants[side]}, c, nil); err != nil {
+		if err := change.CheckCount(resolved[side], a.Dispatcher); err != nil {
 			return nil, fmt.Errorf("side %s: %w", side, err)
 		}
-		list = append(list, Foreseen{Side: side, Members: foreseen(wants[side])})
+		list = append(list, PlannedChain{Side: side, Members: planned(resolved[side])})
 	}
 	return list, nil
 }
 
-func foreseen(wants []wanted) []ForeseenMember {
-	slices.SortFunc(wants, func(a, b wanted) int { return chain.Compare(a.Member.Member, b.Member.Member) })
-	members := make([]ForeseenMember, len(wants))
-	for i, w := range wants {
-		members[i] = ForeseenMember{
-			Member: w.Member.Member, Position: i, Source: SourceConflist,
-			Origin: w.object.Origin, CatalogFile: w.file,
+func planned(resolved []resolve.Member) []PlannedMember {
+	slices.SortFunc(resolved, func(a, b resolve.Member) int { return chain.Compare(a.Record.Member, b.Record.Member) })
+	members := make([]PlannedMember, len(resolved))
+	for i, m := range resolved {
+		members[i] = PlannedMember{
+			Member: m.Record.Member, Position: i, Source: SourceConflist,
+			Origin: m.Object.Origin, CatalogFile: m.CatalogFile,
 		}
-		if w.asked {
+		if m.Record.FromAnnotation {
 			members[i].Source = SourceAnnotation
 		}
 	}

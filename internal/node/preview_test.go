@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -18,7 +19,7 @@ import (
 func TestPreview(t *testing.T) {
 	testenv.NoLeaks(t)
 	c, dir := catalogOf(t, "name: count\npriority: 150\nproceedOn: [pass]\n", entryOf(t, "mine", "plain.o", "priority: 1"))
-	got, err := Preview(Attachment{
+	got, err := Preview(resolve.Attachment{
 		Side: config.HostSide, Catalog: c,
 		Programs: []config.Program{
 			at(20, "acl"),
@@ -30,14 +31,14 @@ func TestPreview(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain := absolute(t, "../object/testdata/plain.o")
-	mine := ForeseenMember{
+	plain := absolute(t, "../../pkg/object/testdata/plain.o")
+	mine := PlannedMember{
 		Member: chain.Member{Name: "mine", Function: "plain", Priority: 3, ProceedOn: chain.DefaultProceedOn},
 		Source: SourceConflist, Origin: plain, CatalogFile: filepath.Join(dir, "1.yaml"),
 	}
-	want := []Foreseen{{Side: config.PodSide, Members: []ForeseenMember{mine}}}
+	want := []PlannedChain{{Side: config.PodSide, Members: []PlannedMember{mine}}}
 	mine.Priority = 1
-	want = append(want, Foreseen{Side: config.HostSide, Members: []ForeseenMember{
+	want = append(want, PlannedChain{Side: config.HostSide, Members: []PlannedMember{
 		mine,
 		{
 			Member:   chain.Member{Name: "acl", Function: "acl", Priority: 20, ProceedOn: chain.DefaultProceedOn},
@@ -57,21 +58,21 @@ func TestPreviewRefuses(t *testing.T) {
 	many := func(count int) []config.Program {
 		var list []config.Program
 		for i := range count {
-			list = append(list, config.Program{Name: "p" + string(rune('a'+i/26)) + string(rune('a'+i%26)), Object: absolute(t, "../object/testdata/plain.o")})
+			list = append(list, config.Program{Name: "p" + string(rune('a'+i/26)) + string(rune('a'+i%26)), Object: absolute(t, "../../pkg/object/testdata/plain.o")})
 		}
 		return list
 	}
 	tests := []struct {
 		name string
-		a    Attachment
+		a    resolve.Attachment
 		want error
 	}{
-		{"none", Attachment{}, nil},
-		{"64 members", Attachment{Programs: many(64)}, nil},
-		{"65 members", Attachment{Programs: many(65)}, chain.ErrTooManyMembers},
-		{"10 members of libxdp's dispatcher", Attachment{Programs: many(10), Dispatcher: chain.DispatcherLibxdp}, nil},
-		{"11 members of libxdp's dispatcher", Attachment{Programs: many(11), Dispatcher: chain.DispatcherLibxdp}, chain.ErrTooManyMembers},
-		{"a name twice", Attachment{Programs: []config.Program{{Name: "acl"}, {Name: "acl"}}}, chain.ErrInvalid},
+		{"none", resolve.Attachment{}, nil},
+		{"64 members", resolve.Attachment{Programs: many(64)}, nil},
+		{"65 members", resolve.Attachment{Programs: many(65)}, chain.ErrTooManyMembers},
+		{"10 members of libxdp's dispatcher", resolve.Attachment{Programs: many(10), Requested: config.Requested{Dispatcher: chain.DispatcherLibxdp}}, nil},
+		{"11 members of libxdp's dispatcher", resolve.Attachment{Programs: many(11), Requested: config.Requested{Dispatcher: chain.DispatcherLibxdp}}, chain.ErrTooManyMembers},
+		{"a name twice", resolve.Attachment{Programs: []config.Program{{Name: "acl"}, {Name: "acl"}}}, chain.ErrInvalid},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

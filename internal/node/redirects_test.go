@@ -10,10 +10,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
-	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
-	"github.com/xdp-chain/xdp-chain/pkg/object"
 )
 
 // A map that redirects and that others have pinned is theirs: where the kernel does not let
@@ -42,7 +39,7 @@ func TestMapOfOthersIsNotMadeAnew(t *testing.T) {
 			}
 			defer theirs.Unpin()
 			p.apply(t, n, config.Program{
-				Name: "send", Object: absolute(t, "../object/testdata/stages.o"), Function: "send",
+				Name: "send", Object: absolute(t, "../../pkg/object/testdata/stages.o"), Function: "send",
 				Maps: map[string]config.MapSettings{tt.name: {Pinned: path}},
 			})
 			oneBuffer := p.byHand("", 90)
@@ -57,7 +54,7 @@ func TestMapOfOthersIsNotMadeAnew(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer used.Close()
-			if !isSame(theirs, used) {
+			if mapID(t, theirs) != mapID(t, used) {
 				t.Error("the member has another map")
 			}
 			p.check(t, n)
@@ -69,23 +66,12 @@ func TestMapOfOthersIsNotMadeAnew(t *testing.T) {
 	}
 }
 
-// Only a linked chain is one program, whose maps all take what it takes.
-func TestFlipsFrags(t *testing.T) {
-	for _, tt := range []struct {
-		dispatcher chain.Dispatcher
-		was, will  bool
-		want       bool
-	}{
-		{chain.DispatcherLinked, true, true, false},
-		{chain.DispatcherLinked, true, false, true},
-		{chain.DispatcherLinked, false, true, true},
-		{chain.DispatcherLibxdp, true, false, false},
-	} {
-		state := record.State{Dispatcher: tt.dispatcher, Frags: tt.was, Members: make([]record.Member, 1)}
-		running := tenure{rec: &record.Record{State: &state}}
-		next := plan{members: []wanted{{program: &object.Program{Frags: tt.will}}}}
-		if got := running.flipsFrags(&next); got != tt.want {
-			t.Errorf("%s, from %t to %t: %t", tt.dispatcher, tt.was, tt.will, got)
-		}
+func mapID(t *testing.T, m *ebpf.Map) ebpf.MapID {
+	t.Helper()
+	info, err := m.Info()
+	if err != nil {
+		t.Fatal(err)
 	}
+	id, _ := info.ID()
+	return id
 }

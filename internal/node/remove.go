@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
+	"math/rand/v2"
 	"slices"
 
+	"github.com/xdp-chain/xdp-chain/internal/node/change"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
 
 // Remove takes an attachment's members off its chains, and takes a chain down
@@ -23,136 +25,125 @@ import (
 // Dies anywhere: the index is removed after the chains, so the next Remove finds
 // the rest.
 func (n *Node) Remove(ctx context.Context, network, containerID, ifname string) error {
-	index, err := n.attachment(ctx, network, containerID, ifname)
+	owner := record.Owner{Network: network, ContainerID: containerID, Ifname: ifname}
+	index, err := n.AttachmentIndex(ctx, owner)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	// Without an index there are no chains, but what a process left that was killed
 	// as it wrote or removed the index.
-	owner := record.Owner{Kind: record.OwnerAttachment, Network: network, ContainerID: containerID, Ifname: ifname}
 	var errs []error
 	for _, key := range index.Keys {
-		errs = append(errs, n.leave(ctx, key, owner))
+		errs = append(errs, change.RemoveOwner(ctx, n.Node, key, owner))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return n.forget(ctx, network, containerID, ifname)
+	return n.RemoveIndex(ctx, owner)
 }
 
-// leave takes the owner's members out of one chain.
-func (n *Node) leave(ctx context.Context, key chain.Key, owner record.Owner) error {
-	t, err := n.hold(ctx, key, nil)
-	if err != nil {
-		return err
-	}
-	defer t.release()
-	owners := t.owners()
-	if err := t.leave(ctx, owner); err != nil {
-		return fmt.Errorf("chain %s: %w", key, err)
-	}
-	return n.dropHandMapsOf(ctx, owners) // with the interface go all members
+// Ref names an attachment within its network, as cni.dev/valid-attachments does.
+type Ref struct {
+	ContainerID, Ifname string
 }
 
-func (t *tenure) leave(ctx context.Context, owner record.Owner) error {
-	if t.rec == nil {
-		return t.leaveUnrecorded(ctx, owner)
+// GC removes the network's attachments that are not valid. Where it is not known
+// which ones are, it removes those alone whose chains are all dead: interface or
+// namespace gone. It also sweeps all chains of the node, and drops objects from
+// the store that no chain needs. It goes on past errors and returns them joined.
+func (n *Node) GC(ctx context.Context, network string, valid []Ref, known bool) error {
+	var errs []error
+	attachments, err := n.Records.Attachments(network)
+	errs = append(errs, err)
+	for _, a := range attachments {
+		if known && slices.Contains(valid, Ref{a.ContainerID, a.Ifname}) {
+			continue
+		}
+		if err := n.collect(ctx, a, known); err != nil {
+			errs = append(errs, fmt.Errorf("attachment of container %s, %s: %w", a.ContainerID, a.Ifname, err))
+		}
 	}
-	return untilNotRaced(func() error { return t.leaveRecorded(ctx, owner) })
+	keys, err := n.Keys()
+	errs = append(errs, err, n.Sweep(ctx, len(keys)), n.DropNodeMaps(ctx, network), n.PruneStore())
+	return errors.Join(errs...)
 }
 
-// untilNotRaced takes members off, or a chain down, again where others were faster.
-func untilNotRaced(take func() error) error {
-	for try := 1; ; try++ {
-		err := take()
-		if !errors.As(err, new(racedError)) || try == leaveTries {
+// collect removes an attachment: in any case where it is known not to be valid,
+// otherwise when it is dead.
+func (n *Node) collect(ctx context.Context, a record.Attachment, invalid bool) error {
+	for _, key := range a.Keys {
+		if invalid {
+			break
+		}
+		lc, err := change.Lock(ctx, n.Node, key, nil)
+		if err != nil {
+			return err
+		}
+		stale, err := lc.Stale()
+		lc.Unlock()
+		if err != nil || !stale {
 			return err
 		}
 	}
+	return n.Remove(ctx, a.Network, a.ContainerID, a.Ifname)
 }
 
-// leaveTries bounds how often it is looked again whether the chain is to be taken down
-// or changed, since others joined it as it was taken down. A change by itself is made
-// again often enough.
-const leaveTries = 3
-
-func (t *tenure) leaveRecorded(ctx context.Context, owner record.Owner) error {
-	if t.rec.State == nil || t.iface == nil {
-		return t.remove(ctx)
-	}
-	shared, err := t.sharedWithLibxdp()
-	if err != nil {
-		return err
-	}
-	if onlyOwner(t.rec.State.Owners(), owner) && !shared {
-		return t.remove(ctx)
-	}
-	if !hasOwner(t.rec, owner) {
-		return nil
-	}
-	p, err := t.planWithout(owner)
-	if err == nil {
-		err = t.change(ctx, p)
-	}
-	if errors.Is(err, errNobodyLeft) {
-		return t.remove(ctx)
-	}
-	if err == nil || ctx.Err() != nil || errors.As(err, new(racedError)) {
-		return err
-	}
-	// The others' members cannot be built again, and no retry will mend that. The
-	// chain goes on as it is, in the hands of those who are left, and with the last
-	// of them it goes.
-	slog.WarnContext(ctx, "a chain keeps the members of an owner that left, as it cannot be rebuilt without them", "chain", t.rec.Key.String(), "error", err)
-	return t.bequeath(owner)
+// Sweep looks at up to limit chains, chosen anew each time, and removes those
+// whose interface is gone and what killed processes left of chains that never
+// came to run. It waits for no lock of a chain: one that somebody works on is passed over.
+func (n *Node) Sweep(ctx context.Context, limit int) error {
+	keys, err := n.FindStale(limit)
+	return errors.Join(err, n.RemoveStale(ctx, keys))
 }
 
-// sharedWithLibxdp tells whether members of libxdp's tools are in the chain, which are
-// theirs to take off.
-func (t *tenure) sharedWithLibxdp() (bool, error) {
-	if !t.hasLibxdp() {
-		return false, nil
-	}
-	found, err := t.node.findLibxdp(t.rec, t.iface)
+// FindStale returns those of up to limit chains, chosen anew each time, that look as if
+// nobody would miss them. It changes nothing, so a process may end while it looks: to
+// ask the kernel about a link is to wait for RTNL, which other pods' attachments hold
+// over a grace period each. Chains that it could not look at are in the error.
+func (n *Node) FindStale(limit int) ([]chain.Key, error) {
+	keys, err := n.Keys()
 	if err != nil {
+		return nil, err
+	}
+	rand.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
+	var stale []chain.Key
+	var errs []error
+	for _, key := range keys[:min(limit, len(keys))] {
+		seems, err := n.seemsStale(key)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("look at chain %s: %w", key, err))
+		} else if seems {
+			stale = append(stale, key)
+		}
+	}
+	return stale, errors.Join(errs...)
+}
+
+// seemsStale tells whether a chain has no link that holds it on an interface, and
+// nobody works on it either, which those do who are about to make that link.
+func (n *Node) seemsStale(key chain.Key) (bool, error) {
+	if alive, err := n.LinkAlive(key); alive || err != nil {
 		return false, err
 	}
-	defer found.close()
-	return len(found.others()) > 0, nil
+	lock, err := n.BPFFS.TryLock(key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // a record alone
+		return true, nil
+	case errors.Is(err, pin.ErrLocked):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return true, lock.Unlock()
 }
 
-// bequeath gives an owner's members to one of the others. Where those are libxdp's
-// tools, the record keeps the owner: the members go with the interface.
-func (t *tenure) bequeath(owner record.Owner) error {
-	members := t.rec.State.Members
-	heir := slices.IndexFunc(members, func(m record.Member) bool { return !m.Owner.Same(owner) })
-	if heir < 0 {
-		return nil
-	}
-	for i, m := range members {
-		if m.Owner.Same(owner) {
-			members[i].Owner = members[heir].Owner
+// RemoveStale removes those of the chains that are dead indeed, as [Node.Sweep] does.
+func (n *Node) RemoveStale(ctx context.Context, keys []chain.Key) error {
+	var errs []error
+	for _, key := range keys {
+		if err := change.RemoveStale(ctx, n.Node, key); err != nil {
+			errs = append(errs, fmt.Errorf("sweep chain %s: %w", key, err))
 		}
 	}
-	return t.node.Records.Save(t.lock, t.rec)
-}
-
-// leaveUnrecorded deals with a chain that has no record: none was written yet, it
-// was the last thing to go, or it was broken. In the last case the attachments
-// tell whether somebody else needs the chain.
-func (t *tenure) leaveUnrecorded(ctx context.Context, owner record.Owner) error {
-	claimed, err := t.node.claimed(t.lock.Key(), owner)
-	if err != nil || claimed {
-		return err
-	}
-	return t.remove(ctx)
-}
-
-func onlyOwner(owners []record.Owner, owner record.Owner) bool {
-	for _, o := range owners {
-		if !o.Same(owner) {
-			return false
-		}
-	}
-	return true
+	return errors.Join(errs...)
 }

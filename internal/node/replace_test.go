@@ -13,6 +13,10 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/change"
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -21,7 +25,7 @@ import (
 )
 
 // loadBefore loads testdata/before.o between others, which counts in steps of two and passes.
-func (p *pod) loadBefore(t *testing.T, n *Node) ChainMember {
+func (p *pod) loadBefore(t *testing.T, n *Node) inspect.Member {
 	t.Helper()
 	l := p.byHand("", 20)
 	l.Program.Object, l.Program.Name = absolute(t, "testdata/before.o"), "mine"
@@ -58,11 +62,11 @@ func TestReplace(t *testing.T) {
 			p.load(t, n, "drop", 30)
 			p.sendByHand(t, n, 3)
 			generation := p.listed(t, n).Generation
-			next, err := n.Replace(t.Context(), old.ID, Replacement{Object: absolute(t, "testdata/after.o")})
+			next, err := n.Replace(t.Context(), old.ID, resolve.Replacement{Object: absolute(t, "testdata/after.o")})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(old, next, cmpopts.IgnoreFields(ChainMember{}, "ProgramID", "Member.Function")); diff != "" || next.Function != "after" {
+			if diff := cmp.Diff(old, next, cmpopts.IgnoreFields(inspect.Member{}, "ProgramID", "Member.Function")); diff != "" || next.Function != "after" {
 				t.Errorf("it runs %s; %s", next.Function, diff)
 			}
 			if got := p.listed(t, n).Generation - generation; got != 1 {
@@ -87,7 +91,7 @@ func TestReplaceSetsAnew(t *testing.T) {
 	n, p := Default(), newPod(t, 0)
 	old := p.loadBefore(t, n)
 	p.sendByHand(t, n, 3)
-	if _, err := n.Replace(t.Context(), old.ID, Replacement{
+	if _, err := n.Replace(t.Context(), old.ID, resolve.Replacement{
 		Object:  absolute(t, "testdata/after.o"),
 		Globals: map[string]json.RawMessage{"step": []byte("5")},
 		Maps:    map[string]config.MapSettings{"same": {Entries: []config.MapEntry{{Key: []byte("0"), Value: []byte("100")}}}},
@@ -99,7 +103,7 @@ func TestReplaceSetsAnew(t *testing.T) {
 		t.Errorf("a map for which entries are given says %d, want 100 and a step of 5", got)
 	}
 	// What was set before stays, and the object's file is not needed any more.
-	if _, err := n.Replace(t.Context(), old.ID, Replacement{Object: absolute(t, "testdata/before.o")}); err != nil {
+	if _, err := n.Replace(t.Context(), old.ID, resolve.Replacement{Object: absolute(t, "testdata/before.o")}); err != nil {
 		t.Fatal(err)
 	}
 	p.sendByHand(t, n, 1)
@@ -107,7 +111,7 @@ func TestReplaceSetsAnew(t *testing.T) {
 		t.Errorf("the map says %d, want 110", got)
 	}
 	// Placeholders stand for what they stand for in a load.
-	if _, err := n.Replace(t.Context(), old.ID, Replacement{
+	if _, err := n.Replace(t.Context(), old.ID, resolve.Replacement{
 		Object: absolute(t, "testdata/before.o"), Globals: map[string]json.RawMessage{"step": []byte(`"${pod.ifindex}"`)},
 	}); err != nil {
 		t.Fatal(err)
@@ -140,13 +144,17 @@ func TestReplaceExpandsNothingTwice(t *testing.T) {
 	globals := func(value string) map[string]json.RawMessage {
 		return map[string]json.RawMessage{"name": []byte(value)}
 	}
+	type settings struct {
+		globals map[string]json.RawMessage
+		maps    map[string]config.MapSettings
+	}
 	for _, tt := range []struct {
 		object   string
 		function string
 		as       func(value string) settings
 	}{
-		{"../object/testdata/globals.o", "globals", func(value string) settings { return settings{globals: globals(value)} }},
-		{"../object/testdata/maps.o", "", func(value string) settings { return settings{maps: entries(value)} }},
+		{"../../pkg/object/testdata/globals.o", "globals", func(value string) settings { return settings{globals: globals(value)} }},
+		{"../../pkg/object/testdata/maps.o", "", func(value string) settings { return settings{maps: entries(value)} }},
 	} {
 		l, first, anew := p.byHand("", 10), tt.as(`"$${x}"`), tt.as(`"$${y}"`)
 		l.Program.Object, l.Program.Function, l.Program.Name = absolute(t, tt.object), tt.function, "mine"
@@ -159,11 +167,11 @@ func TestReplaceExpandsNothingTwice(t *testing.T) {
 			settings
 			want string
 		}{{settings{}, `"${x}"`}, {settings{}, `"${x}"`}, {anew, `"${y}"`}, {settings{}, `"${y}"`}} {
-			if _, err := n.Replace(t.Context(), m.ID, Replacement{Object: l.Program.Object, Globals: r.globals, Maps: r.maps}); err != nil {
+			if _, err := n.Replace(t.Context(), m.ID, resolve.Replacement{Object: l.Program.Object, Globals: r.globals, Maps: r.maps}); err != nil {
 				t.Fatalf("%s: %v", tt.object, err)
 			}
 			is, want := recorded(), tt.as(r.want)
-			if !sameJSON(is.Globals, want.globals) || !sameJSON(is.Maps, want.maps) {
+			if !state.SameJSON(is.Globals, want.globals) || !state.SameJSON(is.Maps, want.maps) {
 				t.Errorf("%s: it has %s and %v, want %s", tt.object, is.Globals, is.Maps, r.want)
 			}
 		}
@@ -181,25 +189,25 @@ func TestReplacementThatIsRefused(t *testing.T) {
 	before, onHook := p.listed(t, n), p.attached(t, config.PodSide)
 	for _, tt := range []struct {
 		name string
-		Replacement
+		resolve.Replacement
 		want error
 	}{
-		{"for a variable", Replacement{Object: absolute(t, "../object/testdata/plain.o")}, object.ErrUnusable},
-		{"for its file", Replacement{Object: "/nowhere.o"}, object.ErrUnusable},
-		{"for its function", Replacement{Object: absolute(t, "testdata/after.o"), Function: "none"}, object.ErrUnusable},
+		{"for a variable", resolve.Replacement{Object: absolute(t, "../../pkg/object/testdata/plain.o")}, object.ErrUnusable},
+		{"for its file", resolve.Replacement{Object: "/nowhere.o"}, object.ErrUnusable},
+		{"for its function", resolve.Replacement{Object: absolute(t, "testdata/after.o"), Function: "none"}, object.ErrUnusable},
 	} {
 		if _, err := n.Replace(t.Context(), old.ID, tt.Replacement); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
 		}
 	}
-	if _, err := n.Replace(t.Context(), p.load(t, n, "pass", 30).ID, Replacement{Object: absolute(t, "../dispatcher/internal/chaintest/testdata/refused.o")}); !errors.As(err, new(*dispatcher.RefusedError)) {
+	if _, err := n.Replace(t.Context(), p.load(t, n, "pass", 30).ID, resolve.Replacement{Object: absolute(t, "../../pkg/dispatcher/internal/chaintest/testdata/refused.o")}); !errors.As(err, new(*dispatcher.RefusedError)) {
 		t.Errorf("by the verifier: %v", err)
 	}
 	if err := n.Unload(t.Context(), false, p.running(t, n)[1].ID); err != nil {
 		t.Fatal(err)
 	}
 	after := p.listed(t, n)
-	if diff := cmp.Diff(before, after, cmpopts.IgnoreFields(Chain{}, "Generation")); diff != "" || p.first(t, n, "same") != 6 {
+	if diff := cmp.Diff(before, after, cmpopts.IgnoreFields(inspect.Chain{}, "Generation")); diff != "" || p.first(t, n, "same") != 6 {
 		t.Errorf("the old one is not what it was: %s", diff)
 	}
 	if after.Generation-before.Generation != 2 || onHook.ProgramID == 0 {
@@ -216,8 +224,8 @@ func TestReplaceOfOthers(t *testing.T) {
 	n, p := Default(), newPod(t, 0)
 	p.apply(t, n, programs("count", "pass")...)
 	id := running(t, n)[1].ID
-	r := Replacement{Entry: "drop"}
-	if _, err := n.Replace(t.Context(), id, r); !errors.Is(err, ErrOthers) {
+	r := resolve.Replacement{Entry: "drop"}
+	if _, err := n.Replace(t.Context(), id, r); !errors.Is(err, change.ErrOthers) {
 		t.Errorf("without force: %v", err)
 	}
 	p.check(t, n)
@@ -226,7 +234,7 @@ func TestReplaceOfOthers(t *testing.T) {
 	if err != nil || m.Name != "pass" || m.Function != "drop" {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	if err := n.Check(t.Context(), p.Attachment); !errors.Is(err, ErrDiffers) {
+	if err := n.Check(t.Context(), p.Attachment); !errors.Is(err, state.ErrDiffers) {
 		t.Errorf("CHECK after it: %v", err)
 	}
 	p.apply(t, n, programs("count", "pass")...)
@@ -251,7 +259,7 @@ func TestReplaceUnderTraffic(t *testing.T) {
 			sent := p.sendUntil(t, func() {
 				for i := range 6 {
 					object := absolute(t, []string{"testdata/after.o", "testdata/before.o"}[i%2])
-					if _, err := n.Replace(t.Context(), m.ID, Replacement{Object: object}); err != nil {
+					if _, err := n.Replace(t.Context(), m.ID, resolve.Replacement{Object: object}); err != nil {
 						t.Error(err)
 					}
 				}

@@ -13,6 +13,8 @@ import (
 	"github.com/vishvananda/netns"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
@@ -63,7 +65,7 @@ func TestPathOfANamespaceThatEnds(t *testing.T) {
 			}
 			end(t, second)
 			p.awaitEnd(t)
-			if err := n.Unload(t.Context(), false, m.ID); err != nil && !errors.Is(err, ErrNoMember) {
+			if err := n.Unload(t.Context(), false, m.ID); err != nil && !errors.Is(err, state.ErrNoMember) {
 				t.Error(err)
 			}
 			if err := n.Sweep(t.Context(), 16); err != nil {
@@ -123,7 +125,7 @@ func TestMovedInterface(t *testing.T) {
 			if err := n.Unload(t.Context(), false, first.ID); !errors.Is(err, netdev.ErrUnsupported) {
 				t.Errorf("one of two: %v", err)
 			}
-			if _, err := n.Replace(t.Context(), first.ID, Replacement{Entry: "drop"}); !errors.Is(err, netdev.ErrUnsupported) {
+			if _, err := n.Replace(t.Context(), first.ID, resolve.Replacement{Entry: "drop"}); !errors.Is(err, netdev.ErrUnsupported) {
 				t.Errorf("a replacement: %v", err)
 			}
 			if _, err := n.Load(t.Context(), p.byHand("pass", 1)); !errors.Is(err, netdev.ErrBusy) && way.dispatcher == chain.DispatcherLinked {
@@ -168,7 +170,7 @@ func TestInterfaceThatIsGone(t *testing.T) {
 			first := p.load(t, n, "pass", 10)
 			p.load(t, n, "pass", 20)
 			p.deleteVeth(t)
-			if _, err := n.Replace(t.Context(), first.ID, Replacement{Entry: "drop"}); !errors.Is(err, netdev.ErrNoInterface) {
+			if _, err := n.Replace(t.Context(), first.ID, resolve.Replacement{Entry: "drop"}); !errors.Is(err, netdev.ErrNoInterface) {
 				t.Errorf("a replacement: %v", err)
 			}
 			if _, err := n.Load(t.Context(), p.byHand("pass", 1)); !errors.Is(err, netdev.ErrNoInterface) {

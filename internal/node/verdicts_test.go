@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -80,7 +81,7 @@ func TestUnloadingInWavesUnderTraffic(t *testing.T) {
 			testenv.NoLeaks(t)
 			n := Default()
 			p.ContainerID = "" // as the owner cli has none
-			loaded := make([]ChainMember, members)
+			loaded := make([]inspect.Member, members)
 			for i := range loaded {
 				loaded[i] = p.load(t, n, "count", 10*i)
 			}

@@ -53,7 +53,7 @@ func full() *Record {
 	}
 	state := State{
 		Generation: 2, ProgramID: 17,
-		Requested: Requested{Mode: chain.ModeAuto, Attach: chain.AttachLink, Dispatcher: chain.DispatcherAuto},
+		Requested: config.Requested{Mode: chain.ModeAuto, Attach: chain.AttachLink, Dispatcher: chain.DispatcherAuto},
 		Mode:      chain.ModeGeneric, ModeWhy: "MTU 9000", Attach: chain.AttachLink,
 		Dispatcher: chain.DispatcherLinked, DispatcherWhy: "all members can be linked", Counters: true,
 		Members: []Member{acl, tap},

@@ -71,7 +71,7 @@ type State struct {
 	// interface carries another one, in which the members keep their own ids.
 	ProgramID uint32 `json:"programID"`
 	// Requested is what a configuration asked for.
-	Requested Requested `json:"requested"`
+	Requested config.Requested `json:"requested"`
 	// Mode is the mode taken, auto only in a pending state; ModeWhy says why,
 	// where it is not the one to be expected: generic under auto.
 	Mode    chain.Mode `json:"mode"`
@@ -93,17 +93,6 @@ type State struct {
 	// Members are the chain's programs in running order. Those that libxdp's tools
 	// put into a libxdp dispatcher are not among them: the interface tells of them.
 	Members []Member `json:"members"`
-}
-
-// Requested is how a chain is asked to be built and held, auto included.
-type Requested struct {
-	Mode       chain.Mode       `json:"mode"`
-	Attach     chain.Attach     `json:"attach"`
-	Dispatcher chain.Dispatcher `json:"dispatcher"`
-	// LibxdpVersion is for the dispatcher libxdp alone.
-	LibxdpVersion chain.LibxdpVersion `json:"libxdpVersion,omitempty"`
-	// PeerNapi is auto where members that transmit have the veth's other end poll.
-	PeerNapi config.PeerNapi `json:"peerNapi,omitempty"`
 }
 
 // Member is a program in a chain, with all that is needed to build it again.
@@ -134,11 +123,11 @@ type Member struct {
 	// Transmits says that it sends packets back out of the interface, by XDP_TX or
 	// XDP_REDIRECT, as its catalog entry tells.
 	Transmits bool `json:"transmits,omitempty"`
-	// Asked says that a pod's annotation asks for it, and no configuration.
-	Asked bool `json:"asked,omitempty"`
-	// ByHand says that an operator has replaced the program of a member that is not the
+	// FromAnnotation says that a pod's annotation asks for it, and no configuration.
+	FromAnnotation bool `json:"asked,omitempty"`
+	// ReplacedManually says that an operator has replaced the program of a member that is not the
 	// operator's.
-	ByHand bool `json:"byHand,omitempty"`
+	ReplacedManually bool `json:"byHand,omitempty"`
 	// ProgramID is the kernel's id of the member's extension program in a libxdp
 	// dispatcher. It stays the same in every dispatcher that the program is attached
 	// to again. A member of a linked chain is no program of its own: 0.
@@ -249,4 +238,9 @@ func (r *Record) check() error {
 		}
 	}
 	return nil
+}
+
+// Owner is the attachment as the owner of its members, without the pod's names.
+func (a Attachment) Owner() Owner {
+	return Owner{Kind: OwnerAttachment, Network: a.Network, ContainerID: a.ContainerID, Ifname: a.Ifname}
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
-	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/store"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
@@ -42,7 +42,7 @@ var codes = []struct {
 }{
 	{types.ErrTryAgainLater, []error{pin.ErrLocked, store.ErrLocked, context.DeadlineExceeded}},
 	{types.ErrInvalidNetNS, []error{netdev.ErrNetNSGone}},
-	{types.ErrInternal, []error{node.ErrDiffers}}, // CHECK has no code of its own
+	{types.ErrInternal, []error{state.ErrDiffers}}, // CHECK has no code of its own
 	{codePolicy, []error{config.ErrPolicy}},
 	{codeTooManyMembers, []error{chain.ErrTooManyMembers, dispatcher.ErrTooManyMaps}},
 	{codeUnusable, []error{object.ErrUnusable, catalog.ErrUnknown, catalog.ErrBroken, dispatcher.ErrNotLinkable, dispatcher.ErrNoBTF, dispatcher.ErrProgramArray, dispatcher.ErrMapRefused}},

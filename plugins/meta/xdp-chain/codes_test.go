@@ -17,7 +17,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
-	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/store"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
@@ -59,10 +59,10 @@ func TestCodes(t *testing.T) {
 		{&fs.PathError{Op: "open", Path: "/x", Err: syscall.EIO}, 5},
 		{&os.LinkError{Op: "rename", Old: "a", New: "b", Err: syscall.EIO}, 5},
 		{os.NewSyscallError("bpf", syscall.EIO), 5},
-		{node.ErrDiffers, 999},
+		{state.ErrDiffers, 999},
 		{errors.New("else"), 999},
 
-		{fmt.Errorf("%w: %w", node.ErrDiffers, netdev.ErrNoInterface), 999},
+		{fmt.Errorf("%w: %w", state.ErrDiffers, netdev.ErrNoInterface), 999},
 
 		// What a pod is refused is told as that, whatever stands against it.
 		{fmt.Errorf("%w: %w", config.ErrPolicy, dispatcher.ErrTooManyMaps), 102},

@@ -15,6 +15,7 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
@@ -100,7 +101,7 @@ func TestExampleAnnotations(t *testing.T) {
 		"[{name: udp-limit, priority: 105}]": {"acl", "udp-limit"},
 		documentedAnnotation(t):              {"acl", "ratelimit", "udp-limit"},
 	} {
-		a, err := node.AttachmentFor(c, map[string]string{catalog.Annotation: annotation})
+		a, err := resolve.AttachmentFor(c, map[string]string{catalog.Annotation: annotation})
 		if err != nil {
 			t.Errorf("%q: %v", annotation, err)
 			continue

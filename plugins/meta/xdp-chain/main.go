@@ -21,6 +21,7 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/version"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -120,7 +121,7 @@ func add(ctx context.Context, n *node.Node, args *skel.CmdArgs, log *slog.Logger
 func findStale(n *node.Node, log *slog.Logger) <-chan []chain.Key {
 	found := make(chan []chain.Key, 1)
 	go func() {
-		keys, err := n.Dead(staleLimit)
+		keys, err := n.FindStale(staleLimit)
 		if err != nil {
 			log.Warn("looking for chains whose interfaces are gone", "error", err)
 		}
@@ -135,7 +136,7 @@ func removeStale(n *node.Node, found <-chan []chain.Key, log *slog.Logger) {
 	case keys := <-found:
 		ctx, cancel := context.WithTimeout(context.Background(), sweepTimeout)
 		defer cancel()
-		if err := n.Bury(ctx, keys); err != nil {
+		if err := n.RemoveStale(ctx, keys); err != nil {
 			log.Warn("sweep of chains whose interfaces are gone", "error", err)
 		}
 	case <-time.After(findTimeout):
@@ -179,7 +180,7 @@ func tryADD(ctx context.Context, n *node.Node, stdin []byte) error {
 	if err != nil {
 		return err
 	}
-	a := node.AttachmentOf(c)
+	a := resolve.AttachmentOf(c)
 	if a.Catalog, err = catalog.Open(c.CatalogDir); err != nil {
 		return err
 	}

@@ -9,13 +9,14 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
-	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
+	"github.com/xdp-chain/xdp-chain/internal/record"
 )
 
 // podRequest is what ADD and CHECK are called about: the chain that the configuration
 // wants for one pod.
 type podRequest struct {
-	attachment node.Attachment
+	attachment resolve.Attachment
 	// excluded says that pods of this pod's namespace get no chain. Their annotations
 	// are not looked at.
 	excluded bool
@@ -56,9 +57,9 @@ func parsePodRequest(args *skel.CmdArgs) (*podRequest, error) {
 	}
 	namespace, name := string(pod.K8S_POD_NAMESPACE), string(pod.K8S_POD_NAME)
 	if !c.Namespaces.Admits(namespace) {
-		return &podRequest{attachment: node.Attachment{PodNamespace: namespace}, excluded: true, prev: prev}, nil
+		return &podRequest{attachment: resolve.Attachment{Owner: record.Owner{PodNamespace: namespace}}, excluded: true, prev: prev}, nil
 	}
-	a, err := node.AttachmentFor(c, c.RuntimeConfig.PodAnnotations)
+	a, err := resolve.AttachmentFor(c, c.RuntimeConfig.PodAnnotations)
 	if err != nil {
 		return nil, err
 	}

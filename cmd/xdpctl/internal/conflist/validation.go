@@ -18,6 +18,7 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 )
 
 // Validation is what can be told of a conflist without a pod. Its JSON form is stable:
@@ -187,7 +188,7 @@ func (v *Validation) programs(c *config.Conf, at string) {
 	v.Faults = append(v.Faults, render.Lines(programs.Check())...)
 	sound := true
 	alone := func(path string, p config.Program) {
-		a := node.AttachmentOf(c)
+		a := resolve.AttachmentOf(c)
 		a.Catalog, a.Programs = programs, []config.Program{p}
 		if _, err := node.Preview(a); err != nil {
 			v.fault("%s: %v", path, err)
@@ -200,7 +201,7 @@ func (v *Validation) programs(c *config.Conf, at string) {
 	if !sound {
 		return
 	}
-	whole := node.AttachmentOf(c)
+	whole := resolve.AttachmentOf(c)
 	whole.Catalog = programs
 	if _, err := node.Preview(whole); err != nil {
 		v.fault("%s.programs: %v", at, err)
@@ -241,8 +242,8 @@ func tryAnnotation(c *config.Conf, name string, priority int) error {
 }
 
 // Preview returns the chains of a pod with an annotation, which may be empty.
-func Preview(c *config.Conf, annotation string) ([]node.Foreseen, error) {
-	a, err := node.AttachmentFor(c, map[string]string{catalog.Annotation: annotation})
+func Preview(c *config.Conf, annotation string) ([]node.PlannedChain, error) {
+	a, err := resolve.AttachmentFor(c, map[string]string{catalog.Annotation: annotation})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/xdp-chain/xdp-chain/internal/enum"
+	"github.com/xdp-chain/xdp-chain/internal/record"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
+)
+
+// Liveness says whether a chain runs. The zero value is Running.
+type Liveness uint8
+
+// The values of Liveness.
+const (
+	// Running is on its interface.
+	Running Liveness = iota
+	// Detached is not on its interface, which is there and carries nothing, or another program.
+	Detached
+	// Gone is a chain that nobody would miss: its interface or network namespace is gone, it
+	// never came to run, or all members have left it.
+	Gone
+)
+
+var livenessNames = enum.Names[Liveness]{
+	What: "state", Invalid: chain.ErrInvalid, List: []string{"running", "detached", "gone"},
+}
+
+// Liveness tells whether a chain runs, and if not, why, a sentence: it is the one that
+// decides. rec is nil where the chain has no record; then only a link can hold it. The link
+// tells at the cost of three system calls. Where it does not, locate finds the interface: nil,
+// and why, where that is gone.
+func (n *Node) Liveness(key chain.Key, rec *record.Record, locate func() (*netdev.Interface, string, error)) (Liveness, string, error) {
+	program, err := n.linkedProgram(key)
+	switch {
+	case err != nil:
+		return Running, "", err
+	case program != 0 && (rec == nil || GenerationOf(rec, uint32(program)) != nil):
+		return Running, "", nil
+	case program != 0:
+		return Detached, fmt.Sprintf("its link holds program %d, which is not recorded", program), nil
+	case rec == nil:
+		return Gone, "they have no record, and no link holds the chain on an interface", nil
+	case rec.State == nil && rec.Pending == nil:
+		return Gone, "it never came to run", nil
+	}
+	iface, why, err := locate()
+	if iface == nil || err != nil {
+		return Gone, why, err
+	}
+	return n.LivenessOn(rec, iface)
+}
+
+// LivenessOn is [Node.Liveness] by what the interface carries.
+func (n *Node) LivenessOn(rec *record.Record, iface *netdev.Interface) (Liveness, string, error) {
+	if s := rec.State; s != nil && s.Dispatcher == chain.DispatcherLibxdp {
+		return n.libxdpLiveness(rec, iface)
+	}
+	attached, err := iface.Attached()
+	switch {
+	case errors.Is(err, netdev.ErrNoInterface):
+		return Gone, "the interface is gone", nil
+	case err != nil:
+		return Running, "", err
+	case GenerationOf(rec, uint32(attached.ProgramID)) != nil:
+		return Running, "", nil
+	case rec.State == nil:
+		return Detached, "it has not come to run", nil
+	case attached.ProgramID == 0:
+		return Detached, fmt.Sprintf("the chain (program %d) is gone: the interface carries no XDP program", rec.State.ProgramID), nil
+	}
+	if holder, err := iface.Holder(); err == nil {
+		attached = holder
+	}
+	return Detached, fmt.Sprintf("the chain (program %d) was replaced: the interface carries %s", rec.State.ProgramID, attached), nil
+}
+
+// libxdpLiveness goes by the members: libxdp's tools make a new dispatcher for each change. A
+// record whose members have left tells the sweep of the pins that go with the interface.
+func (n *Node) libxdpLiveness(rec *record.Record, iface *netdev.Interface) (Liveness, string, error) {
+	found, err := n.FindLibxdp(rec, iface)
+	if err != nil {
+		return Running, "", err
+	}
+	defer found.Close()
+	switch {
+	case found == nil && len(rec.State.Members) == 0:
+		return Gone, "its members have left, and libxdp's tools have taken theirs off", nil
+	case found != nil && !found.HasOwn() && !found.Recorded && len(rec.State.Members) > 0:
+		return Detached, fmt.Sprintf("its members are not in libxdp's dispatcher (program %d) any more", found.ID), nil
+	case found != nil:
+		return Running, "", nil
+	}
+	holder, err := iface.Holder()
+	switch {
+	case errors.Is(err, netdev.ErrNoInterface):
+		return Gone, "the interface is gone", nil
+	case err != nil:
+		return Running, "", err
+	}
+	return Detached, fmt.Sprintf("libxdp's dispatcher (program %d) is gone: the interface carries %s", rec.State.ProgramID, holder), nil
+}
+
+// LinkAlive tells, without the chain's lock, whether a bpf_link still holds it on its
+// interface.
+func (n *Node) LinkAlive(key chain.Key) (bool, error) {
+	program, err := n.linkedProgram(key)
+	return program != 0, err
+}
+
+// linkedProgram returns the program that a chain's pinned bpf_link holds on an interface, 0
+// where there is no link, or one that has lost its interface.
+func (n *Node) linkedProgram(key chain.Key) (ebpf.ProgramID, error) {
+	l, err := n.BPFFS.OpenLink(key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	info, err := l.Info()
+	if err != nil {
+		return 0, fmt.Errorf("read about the link of chain %s: %w", key, err)
+	}
+	xdp := info.XDP()
+	switch {
+	case xdp == nil:
+		return 0, fmt.Errorf("the link of chain %s is not of type xdp", key)
+	case xdp.Ifindex == 0:
+		return 0, nil
+	}
+	return info.Program, nil
+}
