@@ -3,7 +3,8 @@
 #
 # rooms.sh [REV]: how many files and lines of Go each folder has in a revision (HEAD),
 # without tests. Generated files, *_gen.go, are counted apart. The total for product code
-# is that of pkg, internal, cmd, plugins and bpf without what only tests import.
+# is that of pkg, internal, cmd, plugins and bpf without what only tests import, and without
+# what go generate runs.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -25,8 +26,9 @@ git grep -c '' "$rev" -- '*.go' ':!*_test.go' | awk -F : '
 		dir = room($2)
 		generated = $2 ~ /_gen\.go$/
 		add(dir, generated, $3)
-		support = "internal/(testenv|crashtest|plugintest|schematest|sandbox)|pkg/dispatcher/internal/chaintest|bpf/internal/xdptest"
+		support = "internal/(testenv|crashtest|plugintest|schematest|sandbox|enum/enumtest|node/nodetest)|pkg/dispatcher/internal/chaintest|bpf/internal/xdptest"
 		if (dir ~ "^(" support ")(/|$)") { kind = "test support" }
+		else if (dir == "internal/enum/enumgen") { kind = "everything else" }
 		else if (dir ~ /^(pkg|internal|cmd|plugins|bpf)(\/|$)/) { kind = "product code" }
 		else { kind = "everything else" }
 		total[kind] = 1

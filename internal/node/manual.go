@@ -146,7 +146,7 @@ func (n *Node) Unload(ctx context.Context, force bool, ids ...record.ID) error {
 		if rec == nil {
 			continue
 		}
-		errs = append(errs, change.MayRemove(rec.State.Members[state.IndexOf(rec.State.Members, ids[i])], force))
+		errs = append(errs, change.MayRemove(*rec.State.MemberByID(ids[i]), force))
 		if byChain[rec.Key] == nil {
 			keys = append(keys, rec.Key)
 		}
@@ -202,7 +202,7 @@ func (n *Node) Replace(ctx context.Context, id record.ID, r resolve.Replacement)
 	if err != nil {
 		return inspect.Member{}, err
 	}
-	key, member := found[0].Key, found[0].State.Members[state.IndexOf(found[0].State.Members, id)]
+	key, member := found[0].Key, *found[0].State.MemberByID(id)
 	if err := change.MayRemove(member, r.Force); err != nil {
 		return inspect.Member{}, err
 	}

@@ -146,9 +146,51 @@ func (r *Record) States() []*State {
 	return states
 }
 
+// Generation is the one of those recorded that a program runs; nil where it is none, as in a
+// nil Record.
+func (r *Record) Generation(programID uint32) *State {
+	if r == nil {
+		return nil
+	}
+	for _, s := range r.States() {
+		if s.ProgramID == programID {
+			return s
+		}
+	}
+	return nil
+}
+
+// HasOwner tells whether an owner has members in a recorded generation of the chain.
+func (r *Record) HasOwner(owner Owner) bool {
+	return slices.ContainsFunc(r.States(), func(s *State) bool { return slices.ContainsFunc(s.Owners(), owner.Same) })
+}
+
+// Member finds a member by its name and owner; nil where there is none, as in a nil State.
+func (s *State) Member(name string, owner Owner) *Member {
+	return s.find(func(m Member) bool { return m.Name == name && m.Owner.Same(owner) })
+}
+
+// MemberByID finds a member by its id; nil where none has it, as in a nil State. None has id 0.
+func (s *State) MemberByID(id ID) *Member {
+	return s.find(func(m Member) bool { return m.ID == id && id != 0 })
+}
+
+func (s *State) find(is func(Member) bool) *Member {
+	if s == nil {
+		return nil
+	}
+	if i := slices.IndexFunc(s.Members, is); i >= 0 {
+		return &s.Members[i]
+	}
+	return nil
+}
+
 // Owners returns who has members in the chain, each one once, in the order of
-// their first members.
+// their first members: nobody in a nil State.
 func (s *State) Owners() []Owner {
+	if s == nil {
+		return nil
+	}
 	var owners []Owner
 	for _, m := range s.Members {
 		if !slices.ContainsFunc(owners, m.Owner.Same) {

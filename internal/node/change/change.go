@@ -9,6 +9,10 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/cilium/ebpf"
+	"github.com/xdp-chain/xdp-chain/internal/node/membermaps"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
+
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/record"
@@ -29,19 +33,19 @@ func (lc *LockedChain) change(ctx context.Context, p plan) error {
 	if err := lc.number(ctx, &p); err != nil {
 		return err
 	}
-	given, err := lc.replacementsFor(ctx, p)
+	given, err := membermaps.Open(ctx, lc.node, lc.lock, lc.state(), p.members, lc.flipsFrags(&p))
 	if err != nil {
 		return err
 	}
-	defer given.close()
+	defer given.Close()
 	if err := lc.retry(ctx, func() error { return lc.tryChange(ctx, p, given) }); err != nil {
-		return errors.Join(err, given.undo())
+		return errors.Join(err, given.Undo())
 	}
 	return nil
 }
 
 // tryChange makes the change on top of what the interface carries now.
-func (lc *LockedChain) tryChange(ctx context.Context, p plan, given *mapReplacements) error {
+func (lc *LockedChain) tryChange(ctx context.Context, p plan, given *membermaps.Replacements) error {
 	found, err := lc.node.FindLibxdp(lc.rec, lc.iface)
 	if err != nil {
 		return err
@@ -66,7 +70,7 @@ func (lc *LockedChain) tryChange(ctx context.Context, p plan, given *mapReplacem
 var errNobodyLeft = errors.New("the chain would have no members")
 
 // changeTo makes the change with one dispatcher, in the place of what was found.
-func (lc *LockedChain) changeTo(ctx context.Context, p plan, c choice, given *mapReplacements, found *state.LibxdpChain) error {
+func (lc *LockedChain) changeTo(ctx context.Context, p plan, c choice, given *membermaps.Replacements, found *state.LibxdpChain) error {
 	if len(p.members)+len(found.Others()) == 0 {
 		return errNobodyLeft
 	}
@@ -85,7 +89,7 @@ func (lc *LockedChain) changeTo(ctx context.Context, p plan, c choice, given *ma
 	if p.named != chain.LibxdpVersionAuto && c.Kind() == chain.DispatcherLinked { // it could be linked, after all
 		return ErrVersionOfLinked(p.named)
 	}
-	if err := given.update(); err != nil {
+	if err := given.Update(); err != nil {
 		return err
 	}
 	if lc.keepNative, err = keepsNative(ctx, c, &p, built); err != nil {
@@ -97,7 +101,7 @@ func (lc *LockedChain) changeTo(ctx context.Context, p plan, c choice, given *ma
 		}
 		return err
 	}
-	given.keep()
+	given.Keep()
 	return lc.commit(ctx, *next)
 }
 
@@ -157,10 +161,10 @@ func (lc *LockedChain) keepHook(s *record.State, found *state.LibxdpChain) error
 
 // build makes the new dispatcher whole, with the maps that members are given and, for
 // libxdp's, with the programs that were in it before.
-func (lc *LockedChain) build(ctx context.Context, p plan, c choice, next *record.State, given *mapReplacements, found *state.LibxdpChain) (*dispatcher.Built, error) {
+func (lc *LockedChain) build(ctx context.Context, p plan, c choice, next *record.State, given *membermaps.Replacements, found *state.LibxdpChain) (*dispatcher.Built, error) {
 	members := make([]dispatcher.Member, 0, len(p.members))
 	for _, w := range p.members {
-		m := dispatcher.Member{Member: w.Record.Member, Spec: w.Program.Spec, Maps: given.byMember[w.Record.Name]}
+		m := dispatcher.Member{Member: w.Record.Member, Spec: w.Program.Spec, Maps: given.ByMember[w.Record.Name]}
 		if c.Kind() == chain.DispatcherLibxdp {
 			loaded, err := lc.loadedProgram(&w, m.Maps, found)
 			if err != nil {
@@ -265,4 +269,72 @@ func (lc *LockedChain) stageAndSwap(ctx context.Context, built *dispatcher.Built
 		return raced(lc.swapLibxdp(ctx, built, next, found))
 	}
 	return raced(lc.swap(ctx, built, next))
+}
+
+// flipsFrags reports whether a plan has the chain take packets of several buffers where
+// it did not, or no more where it did: since Linux 5.18 no such two chains can use one
+// devmap or cpumap (bpf_prog_map_compatible of kernel/bpf/core.c). In libxdp's dispatcher the
+// programs that use them are extensions, which are all loaded alike.
+func (lc *LockedChain) flipsFrags(p *plan) bool {
+	return lc.hasMembers() && lc.rec.State.Dispatcher == chain.DispatcherLinked && lc.rec.State.Frags != p.frags()
+}
+
+// blameShared adds to an error of the kernel's, which says nothing then, that a chain cannot
+// begin or cease to take packets of several buffers while it shares a map that redirects.
+func (lc *LockedChain) blameShared(p *plan, err error) error {
+	refused := (*dispatcher.RefusedError)(nil)
+	if !errors.As(err, &refused) || len(refused.Log) > 0 || !lc.flipsFrags(p) {
+		return err
+	}
+	for i := range p.members {
+		w := &p.members[i]
+		for name, spec := range w.Program.Spec.Maps {
+			if dispatcher.Redirects(spec.Type) && w.SharesMap(name) {
+				return fmt.Errorf("%w; either all chains that use the shared map %q of member %q take packets of several buffers (SEC(\"xdp.frags\")) or none does",
+					err, name, w.Record.Name)
+			}
+		}
+	}
+	return err
+}
+
+// loadedProgram returns the extension program that a member runs as already, where it
+// is to stay as it is in all but its place; otherwise nil. It is found's to close.
+func (lc *LockedChain) loadedProgram(w *resolve.Member, given map[string]*ebpf.Map, found *state.LibxdpChain) (*ebpf.Program, error) {
+	old := lc.state().Member(w.Record.Name, w.Record.Owner)
+	if old == nil || old.Object != w.Record.Object || old.Function != w.Record.Function || !state.SameJSON(old.Maps, w.Record.Maps) || !state.SameJSON(old.Globals, w.Record.Globals) {
+		return nil, nil
+	}
+	s := found.Slot(old.ProgramID)
+	if s == nil {
+		return nil, nil
+	}
+	uses, err := usesMaps(s.Program, w.Program.Spec, given)
+	if !uses || err != nil {
+		return nil, err
+	}
+	return s.Program, nil
+}
+
+// usesMaps tells whether a loaded program uses the maps that are given for its spec: a
+// network's may have been made anew since, and a pin of its own may be lost.
+func usesMaps(p *ebpf.Program, spec *ebpf.CollectionSpec, given map[string]*ebpf.Map) (bool, error) {
+	info, err := p.Info()
+	if err != nil {
+		return false, fmt.Errorf("read about %s: %w", p, err)
+	}
+	used, _ := info.MapIDs()
+	for name := range spec.Maps {
+		if given[name] == nil {
+			return false, nil
+		}
+		info, err := given[name].Info()
+		if err != nil {
+			return false, fmt.Errorf("read about map %q: %w", name, err)
+		}
+		if id, _ := info.ID(); !slices.Contains(used, id) {
+			return false, nil
+		}
+	}
+	return true, nil
 }

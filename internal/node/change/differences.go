@@ -5,6 +5,7 @@ package change
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 
@@ -124,71 +125,57 @@ func (lc *LockedChain) slotDifferences() ([]string, error) {
 	return list, nil
 }
 
+// pinDifferences says which pins are missing. Those of libxdp's members are links of our own,
+// which keep them in the dispatcher whatever becomes of libxdp's pins.
 func (lc *LockedChain) pinDifferences() ([]string, error) {
 	s := lc.rec.State
 	var list []string
+	opened := func(what string, pinned io.Closer, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			list = append(list, "the pin of its "+what+" is missing")
+			return nil
+		}
+		if err == nil {
+			pinned.Close()
+		}
+		return err
+	}
 	if s.Attach == chain.AttachLink {
 		l, err := lc.lock.OpenLink()
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			list = append(list, "the pin of its link is missing")
-		case err != nil:
-			return nil, err
-		default:
-			l.Close()
-		}
-	}
-	links, err := lc.linkDifferences()
-	if err != nil {
-		return nil, err
-	}
-	list = append(list, links...)
-	if s.Counters {
-		m, err := lc.lock.OpenCounters()
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			list = append(list, "the pin of its counters is missing")
-		case err != nil:
-			return nil, err
-		default:
-			m.Close()
-		}
-	}
-	for _, m := range s.Members {
-		opened, err := lc.lock.OpenMaps(m.Name)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := opened("link", l, err); err != nil {
 			return nil, err
 		}
-		state.CloseMaps(opened)
-		for _, name := range m.Pins {
-			if _, ok := opened[name]; !ok {
-				list = append(list, fmt.Sprintf("the pin of map %q of member %q is missing", name, m.Name))
+	}
+	if s.Dispatcher == chain.DispatcherLibxdp {
+		links, err := lc.lock.OpenLinks()
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range s.Members {
+			if l, ok := links[m.Name]; ok {
+				l.Close()
+			} else {
+				list = append(list, fmt.Sprintf("the pin of the link of member %q is missing", m.Name))
 			}
 		}
 	}
-	return list, nil
-}
-
-// linkDifferences says which members' links are not pinned in the chain's folder, which
-// keep them in the dispatcher whatever becomes of libxdp's pins, and whether those are
-// there.
-func (lc *LockedChain) linkDifferences() ([]string, error) {
-	s := lc.rec.State
-	if s.Dispatcher != chain.DispatcherLibxdp {
-		return nil, nil
-	}
-	links, err := lc.lock.OpenLinks()
-	if err != nil {
-		return nil, err
-	}
-	var list []string
-	for _, m := range s.Members {
-		l, ok := links[m.Name]
-		if !ok {
-			list = append(list, fmt.Sprintf("the pin of the link of member %q is missing", m.Name))
-			continue
+	if s.Counters {
+		m, err := lc.lock.OpenCounters()
+		if err := opened("counters", m, err); err != nil {
+			return nil, err
 		}
-		l.Close()
+	}
+	for _, m := range s.Members {
+		maps, err := lc.lock.OpenMaps(m.Name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		state.CloseMaps(maps)
+		for _, name := range m.Pins {
+			if maps[name] == nil {
+				list = append(list, fmt.Sprintf("the pin of map %q of member %q is missing", name, m.Name))
+			}
+		}
 	}
 	return list, nil
 }
@@ -198,7 +185,7 @@ func (lc *LockedChain) linkDifferences() ([]string, error) {
 func (lc *LockedChain) missing(a *resolve.Attachment, programs []config.Program) []string {
 	var list []string
 	for _, p := range programs {
-		m := lc.member(p.Name, a.Owner)
+		m := lc.state().Member(p.Name, a.Owner)
 		switch {
 		case m == nil:
 			list = append(list, fmt.Sprintf("member %q is missing", p.Name))

@@ -8,7 +8,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/cilium/ebpf"
+	"github.com/xdp-chain/xdp-chain/internal/node/membermaps"
+
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/node/state"
@@ -216,7 +217,7 @@ func TryBuild(ctx context.Context, n *state.Node, requested config.Requested, li
 func tryWith(ctx context.Context, c choice, list []resolve.Member, opts dispatcher.Options) (frags bool, err error) {
 	members := make([]dispatcher.Member, 0, len(list))
 	for _, w := range list {
-		pinned, err := pinnedMaps(&w)
+		pinned, err := membermaps.Pinned(&w)
 		if err != nil {
 			return false, fmt.Errorf("program %q: %w", w.Record.Name, err)
 		}
@@ -234,21 +235,4 @@ func tryWith(ctx context.Context, c choice, list []resolve.Member, opts dispatch
 	}
 	frags = built.Frags
 	return frags, built.Close()
-}
-
-// pinnedMaps opens the maps of a member that somebody else has to have pinned.
-func pinnedMaps(w *resolve.Member) (map[string]*ebpf.Map, error) {
-	opened := make(map[string]*ebpf.Map)
-	for name, settings := range w.Record.Maps {
-		if settings.Pinned == "" {
-			continue
-		}
-		m, err := openPinned(settings.Pinned, w.Program.Spec.Maps[name])
-		if err != nil {
-			state.CloseMaps(opened)
-			return nil, fmt.Errorf("map %q: %w", name, err)
-		}
-		opened[name] = m
-	}
-	return opened, nil
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/cilium/ebpf"
 
@@ -141,7 +140,7 @@ func (lc *LockedChain) AddManual(ctx context.Context, w *resolve.Member, entry s
 // checkTransmitted takes a member off again, and maps that were made for it, where the other end
 // does not take what the chain transmits on its account.
 func (lc *LockedChain) checkTransmitted(ctx context.Context, name string) error {
-	m := lc.member(name, state.ManualOwner)
+	m := lc.state().Member(name, state.ManualOwner)
 	if !m.Transmits {
 		return nil
 	}
@@ -180,10 +179,7 @@ func (lc *LockedChain) refreshOrBegin() error {
 	if path == netdev.CurrentPath {
 		side = config.HostSide
 	}
-	lc.rec = &record.Record{
-		Version: record.Version, Key: lc.iface.Key(), Interface: lc.iface.Name,
-		NetNS: path, Side: side, Created: time.Now().UTC(),
-	}
+	lc.beginRecord(path, side)
 	return nil
 }
 
@@ -192,7 +188,7 @@ func (lc *LockedChain) refreshOrBegin() error {
 func (lc *LockedChain) RemoveMembers(ctx context.Context, force bool, ids []record.ID) error {
 	key := lc.lock.Key()
 	for _, id := range ids { // it may have changed until it was held
-		member := lc.memberByID(id)
+		member := lc.state().MemberByID(id)
 		if member == nil {
 			return fmt.Errorf("%w: member %d has left chain %s meanwhile", state.ErrNoMember, id, key)
 		}
@@ -280,7 +276,7 @@ func (lc *LockedChain) tryRemoveMembers(ctx context.Context, goes func(record.Me
 
 // Replace gives a member another program, in one swap.
 func (lc *LockedChain) Replace(ctx context.Context, id record.ID, r *resolve.Replacement) error {
-	member := lc.memberByID(id)
+	member := lc.state().MemberByID(id)
 	if member == nil {
 		return fmt.Errorf("%w: it has left meanwhile", state.ErrNoMember)
 	}

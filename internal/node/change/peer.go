@@ -134,33 +134,38 @@ const withoutProgram = "carries no native XDP program, without which it takes no
 
 // peerDifferences says what keeps the other end from taking what the chain transmits.
 func (lc *LockedChain) peerDifferences() ([]string, error) {
-	s := lc.rec.State
-	if !lc.transmits(s) {
-		return nil, nil
-	}
-	byGRO, err := lc.pollsByGRO(s)
+	byGRO, err := lc.pollsByGRO(lc.rec.State)
 	if err != nil {
 		return nil, err
 	}
-	peer, err := lc.otherEnd()
-	if errors.Is(err, netdev.ErrNoInterface) {
+	difference := ""
+	if byGRO {
+		difference, err = lc.peerWithoutGRO()
+	} else if name, napiErr := lc.peerWithoutNAPI(lc.rec.State); name != "" {
+		difference = fmt.Sprintf("members transmit, and %s, its other end, %s", name, withoutProgram)
+	} else {
+		err = napiErr
+	}
+	switch {
+	case errors.Is(err, netdev.ErrNoInterface):
 		return []string{err.Error()}, nil
-	}
-	if err != nil {
+	case difference == "" || err != nil:
 		return nil, err
+	}
+	return []string{difference}, nil
+}
+
+// peerWithoutGRO says that GRO is off at the other end, if it is.
+func (lc *LockedChain) peerWithoutGRO() (string, error) {
+	peer, err := lc.otherEnd()
+	if err != nil {
+		return "", err
 	}
 	defer peer.NetNS.Close()
-	if byGRO {
-		on, err := peer.GRO()
-		if on || err != nil {
-			return nil, err
-		}
-		return []string{fmt.Sprintf("GRO is off at %s, its other end, so that what members transmit is lost (ethtool -K %[1]s gro on)", peer.Name)}, nil
+	if on, err := peer.GRO(); on || err != nil {
+		return "", err
 	}
-	if native, err := carriesNative(peer); native || err != nil {
-		return nil, err
-	}
-	return []string{fmt.Sprintf("members transmit, and %s, its other end, %s", peer.Name, withoutProgram)}, nil
+	return fmt.Sprintf("GRO is off at %s, its other end, so that what members transmit is lost (ethtool -K %[1]s gro on)", peer.Name), nil
 }
 
 func carriesNative(i *netdev.Interface) (bool, error) {

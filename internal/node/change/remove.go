@@ -35,7 +35,7 @@ func RemoveStale(ctx context.Context, n *state.Node, key chain.Key) error {
 	if dead, err := lc.Stale(); err != nil || !dead {
 		return err
 	}
-	owners := lc.owners()
+	owners := lc.state().Owners()
 	now, cancel := context.WithCancel(ctx)
 	cancel()
 	err = lc.remove(now)
@@ -123,7 +123,7 @@ func RemoveOwner(ctx context.Context, n *state.Node, key chain.Key, owner record
 		return err
 	}
 	defer lc.Unlock()
-	owners := lc.owners()
+	owners := lc.state().Owners()
 	if err := lc.removeOwner(ctx, owner); err != nil {
 		return fmt.Errorf("chain %s: %w", key, err)
 	}
@@ -163,7 +163,7 @@ func (lc *LockedChain) removeRecorded(ctx context.Context, owner record.Owner) e
 	if onlyOwner(lc.rec.State.Owners(), owner) && !shared {
 		return lc.remove(ctx)
 	}
-	if !state.HasOwner(lc.rec, owner) {
+	if !lc.rec.HasOwner(owner) {
 		return nil
 	}
 	p, err := lc.planWithout(owner)

@@ -31,21 +31,11 @@ func (n *Node) AttachmentIndex(ctx context.Context, owner record.Owner) (record.
 		return index, err
 	}
 	for _, key := range keys {
-		if rec, err := n.Look(ctx, key); err == nil && HasOwner(rec, owner) {
+		if rec, err := n.Look(ctx, key); err == nil && rec.HasOwner(owner) {
 			index.Keys = append(index.Keys, key)
 		}
 	}
 	return index, nil
-}
-
-// HasOwner tells whether an owner has members in a recorded generation of the chain.
-func HasOwner(rec *record.Record, owner record.Owner) bool {
-	for _, s := range rec.States() {
-		if slices.ContainsFunc(s.Owners(), owner.Same) {
-			return true
-		}
-	}
-	return false
 }
 
 // ClaimedByOther tells whether an attachment other than the given one lists the chain.
@@ -151,7 +141,7 @@ func (n *Node) DropManualMaps(ctx context.Context) error {
 	}
 	for _, key := range keys {
 		rec, err := n.Look(ctx, key)
-		if err == nil && HasOwner(rec, ManualOwner) || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err == nil && rec.HasOwner(ManualOwner) || err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 	}

@@ -181,11 +181,11 @@ func (l *Locator) Interface(key chain.Key, rec *record.Record) (iface *netdev.In
 // findMoved finds the interface of an operator's chain, which no link tells of, that went to
 // another namespace.
 func findMoved(rec *record.Record, spaces map[uint64]string) (*netdev.Interface, error) {
-	if !HasOwner(rec, ManualOwner) {
+	if !rec.HasOwner(ManualOwner) {
 		return nil, nil
 	}
 	for _, path := range spaces {
-		iface, err := InterfaceWith(path, func(id ebpf.ProgramID) bool { return GenerationOf(rec, uint32(id)) != nil })
+		iface, err := InterfaceWith(path, func(id ebpf.ProgramID) bool { return rec.Generation(uint32(id)) != nil })
 		if iface != nil || err != nil {
 			return iface, err
 		}

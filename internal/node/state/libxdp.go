@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/cilium/ebpf"
 
@@ -74,7 +75,7 @@ func (n *Node) readLibxdp(rec *record.Record, iface *netdev.Interface, attached 
 		return nil, err
 	}
 	c := &LibxdpChain{Dispatcher: program, ID: uint32(attached.ProgramID), Mode: attached.Mode, Version: config.Version, Devbound: config.Devbound}
-	c.Recorded = GenerationOf(rec, c.ID) != nil
+	c.Recorded = rec.Generation(c.ID) != nil
 	programs, err := n.pinnedPrograms(rec, pin.Dispatch{Ifindex: iface.Index, ID: attached.ProgramID}, len(config.Slots))
 	if errors.Is(err, fs.ErrNotExist) && last {
 		c.Unpinned = true
@@ -212,20 +213,6 @@ func ownProgram(rec *record.Record, id uint32) *record.Member {
 	return nil
 }
 
-// GenerationOf is the generation of a record that a program is, of the one that runs and
-// the one that is about to; nil where it is neither, and where there is no record.
-func GenerationOf(rec *record.Record, program uint32) *record.State {
-	if rec == nil {
-		return nil
-	}
-	for _, s := range rec.States() {
-		if s.ProgramID == program {
-			return s
-		}
-	}
-	return nil
-}
-
 // Close may be called on nil.
 func (c *LibxdpChain) Close() {
 	if c == nil {
@@ -316,4 +303,27 @@ func ProgramID(p *ebpf.Program) (uint32, error) {
 	}
 	id, _ := info.ID()
 	return uint32(id), nil
+}
+
+// HaveFreplace returns nil where this kernel can run libxdp's dispatcher, and otherwise
+// an error that satisfies errors.Is(err, [libxdp.ErrNoFreplace]). The kernel is asked
+// once a boot: the probe loads and attaches several programs.
+func (n *Node) HaveFreplace() error {
+	known, err := n.Records.LoadKernel()
+	switch {
+	case err == nil && known.NoFreplace == "":
+		return nil
+	case err == nil:
+		return fmt.Errorf("%w: %s (found earlier; to have it looked at again, remove %s)", libxdp.ErrNoFreplace, known.NoFreplace, n.Records.KernelPath())
+	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, record.ErrBroken):
+		return err
+	}
+	probed := libxdp.Probe()
+	if probed == nil || errors.Is(probed, libxdp.ErrNoFreplace) {
+		if probed != nil {
+			known.NoFreplace = strings.TrimPrefix(probed.Error(), libxdp.ErrNoFreplace.Error()+": ")
+		}
+		return errors.Join(probed, n.Records.SaveKernel(known))
+	}
+	return fmt.Errorf("find out whether the kernel can run libxdp's dispatcher: %w", probed)
 }

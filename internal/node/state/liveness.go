@@ -42,7 +42,7 @@ func (n *Node) Liveness(key chain.Key, rec *record.Record, locate func() (*netde
 	switch {
 	case err != nil:
 		return Running, "", err
-	case program != 0 && (rec == nil || GenerationOf(rec, uint32(program)) != nil):
+	case program != 0 && (rec == nil || rec.Generation(uint32(program)) != nil):
 		return Running, "", nil
 	case program != 0:
 		return Detached, fmt.Sprintf("its link holds program %d, which is not recorded", program), nil
@@ -69,7 +69,7 @@ func (n *Node) LivenessOn(rec *record.Record, iface *netdev.Interface) (Liveness
 		return Gone, "the interface is gone", nil
 	case err != nil:
 		return Running, "", err
-	case GenerationOf(rec, uint32(attached.ProgramID)) != nil:
+	case rec.Generation(uint32(attached.ProgramID)) != nil:
 		return Running, "", nil
 	case rec.State == nil:
 		return Detached, "it has not come to run", nil

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package change
+package membermaps
 
 import (
 	"bytes"
@@ -14,22 +14,24 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/node/state"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+	"github.com/xdp-chain/xdp-chain/pkg/object"
+	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
 
-// keptMaps opens the maps that a member brings along from the running
+// kept opens the maps that a member brings along from the running
 // generation: all of them where nothing about it but its place in the chain has
 // changed, all but its global variables where those were set anew, and none where
 // the object or the maps' settings are others. A member that keeps what is alike has
 // those of its maps that fit its new program.
-func (lc *LockedChain) keptMaps(w *resolve.Member) (map[string]*ebpf.Map, error) {
+func kept(lock *pin.Locked, running *record.State, w *resolve.Member) (map[string]*ebpf.Map, error) {
 	m := w.Record
-	old := lc.member(m.Name, m.Owner)
+	old := running.Member(m.Name, m.Owner)
 	if old == nil || !w.KeepsMaps && (old.Object != m.Object || old.Function != m.Function || !state.SameJSON(old.Maps, m.Maps)) {
 		return make(map[string]*ebpf.Map), nil
 	}
-	opened, err := lc.lock.OpenMaps(m.Name)
+	opened, err := lock.OpenMaps(m.Name)
 	if errors.Is(err, fs.ErrNotExist) { // somebody unpinned them
 		return make(map[string]*ebpf.Map), nil
 	}
@@ -106,70 +108,31 @@ func isSame(a, b *ebpf.Map) bool {
 	return idA == idB
 }
 
-// flipsFrags reports whether a plan has the chain take packets of several buffers where
-// it did not, or no more where it did: since Linux 5.18 no such two chains can use one
-// devmap or cpumap (bpf_prog_map_compatible of kernel/bpf/core.c). In libxdp's dispatcher the
-// programs that use them are extensions, which are all loaded alike.
-func (lc *LockedChain) flipsFrags(p *plan) bool {
-	return lc.hasMembers() && lc.rec.State.Dispatcher == chain.DispatcherLinked && lc.rec.State.Frags != p.frags()
-}
-
-// blameShared adds to an error of the kernel's, which says nothing then, that a chain cannot
-// begin or cease to take packets of several buffers while it shares a map that redirects.
-func (lc *LockedChain) blameShared(p *plan, err error) error {
-	refused := (*dispatcher.RefusedError)(nil)
-	if !errors.As(err, &refused) || len(refused.Log) > 0 || !lc.flipsFrags(p) {
-		return err
-	}
-	for i := range p.members {
-		w := &p.members[i]
-		for name, spec := range w.Program.Spec.Maps {
-			if dispatcher.Redirects(spec.Type) && w.SharesMap(name) {
-				return fmt.Errorf("%w; either all chains that use the shared map %q of member %q take packets of several buffers (SEC(\"xdp.frags\")) or none does",
-					err, name, w.Record.Name)
-			}
+// Pinned opens the maps of a member that somebody else has to have pinned.
+func Pinned(w *resolve.Member) (map[string]*ebpf.Map, error) {
+	opened := make(map[string]*ebpf.Map)
+	for name, settings := range w.Record.Maps {
+		if settings.Pinned == "" {
+			continue
 		}
-	}
-	return err
-}
-
-// loadedProgram returns the extension program that a member runs as already, where it
-// is to stay as it is in all but its place; otherwise nil. It is found's to close.
-func (lc *LockedChain) loadedProgram(w *resolve.Member, given map[string]*ebpf.Map, found *state.LibxdpChain) (*ebpf.Program, error) {
-	old := lc.member(w.Record.Name, w.Record.Owner)
-	if old == nil || old.Object != w.Record.Object || old.Function != w.Record.Function || !state.SameJSON(old.Maps, w.Record.Maps) || !state.SameJSON(old.Globals, w.Record.Globals) {
-		return nil, nil
-	}
-	s := found.Slot(old.ProgramID)
-	if s == nil {
-		return nil, nil
-	}
-	uses, err := usesMaps(s.Program, w.Program.Spec, given)
-	if !uses || err != nil {
-		return nil, err
-	}
-	return s.Program, nil
-}
-
-// usesMaps tells whether a loaded program uses the maps that are given for its spec: a
-// network's may have been made anew since, and a pin of its own may be lost.
-func usesMaps(p *ebpf.Program, spec *ebpf.CollectionSpec, given map[string]*ebpf.Map) (bool, error) {
-	info, err := p.Info()
-	if err != nil {
-		return false, fmt.Errorf("read about %s: %w", p, err)
-	}
-	used, _ := info.MapIDs()
-	for name := range spec.Maps {
-		if given[name] == nil {
-			return false, nil
-		}
-		info, err := given[name].Info()
+		m, err := openPinned(settings.Pinned, w.Program.Spec.Maps[name])
 		if err != nil {
-			return false, fmt.Errorf("read about map %q: %w", name, err)
+			state.CloseMaps(opened)
+			return nil, fmt.Errorf("map %q: %w", name, err)
 		}
-		if id, _ := info.ID(); !slices.Contains(used, id) {
-			return false, nil
-		}
+		opened[name] = m
 	}
-	return true, nil
+	return opened, nil
+}
+
+func openPinned(path string, spec *ebpf.MapSpec) (*ebpf.Map, error) {
+	m, err := ebpf.LoadPinnedMap(path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: no map can be opened at pinned path %s: %w", object.ErrUnusable, path, err)
+	}
+	if err := spec.Compatible(m); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("%w: the map pinned at %s: %w", object.ErrUnusable, path, err)
+	}
+	return m, nil
 }

@@ -1,6 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package change
+// Package membermaps gives the members of a chain that is to be their maps: those that they
+// keep from the chain that runs, those that a network's pods share, and those that somebody else
+// has pinned. What is left is new and made with the program, by the dispatcher.
+//
+// # Invariants
+//
+// A map that is kept fits the program as it is declared now. A network's maps are made under its
+// lock, which is held until it is known whether the chain that needs them comes into being
+// ([Replacements.Keep], else [Replacements.Undo]).
+//
+// # Traps
+//
+// Entries of node-scoped maps are put in and never taken out: nobody knows who else
+// relies on them. What an older configuration put there, such as the rules that a
+// newer one has fewer of, stays until the network's last attachment goes.
+package membermaps
 
 import (
 	"cmp"
@@ -15,15 +30,17 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/node/state"
+	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
 
-// mapReplacements are the maps that members of a plan do not get made for them: those
+// Replacements are the maps that members of a plan do not get made for them: those
 // that they keep, those of scope node, and those that somebody pinned.
-type mapReplacements struct {
-	byMember map[string]map[string]*ebpf.Map
+type Replacements struct {
+	// ByMember has the maps by member, then by name in its object. They stay the Replacements'.
+	ByMember map[string]map[string]*ebpf.Map
 	networks map[string]*networkMaps
 	// updates are the entries for maps that were there already.
 	updates []pendingUpdate
@@ -43,22 +60,22 @@ type pendingUpdate struct {
 	contents []ebpf.MapKV
 }
 
-// replacementsFor opens the maps, making the node-scoped ones that are not there yet. A
+// Open opens the maps, making the node-scoped ones that are not there yet. A
 // death after one was pinned leaves it to the network, whose last attachment takes
 // all of them down.
-func (lc *LockedChain) replacementsFor(ctx context.Context, p plan) (*mapReplacements, error) {
-	g := &mapReplacements{byMember: make(map[string]map[string]*ebpf.Map), networks: make(map[string]*networkMaps)}
+func Open(ctx context.Context, n *state.Node, lock *pin.Locked, running *record.State, list []resolve.Member, flipsFrags bool) (*Replacements, error) {
+	g := &Replacements{ByMember: make(map[string]map[string]*ebpf.Map), networks: make(map[string]*networkMaps)}
 	// Owners of several networks may share the chain. Whoever needs the locks of
 	// several takes them in the order of their names.
-	members := slices.Clone(p.members)
+	members := slices.Clone(list)
 	slices.SortStableFunc(members, func(a, b resolve.Member) int {
 		return cmp.Compare(state.MapsNetwork(a.Record.Owner), state.MapsNetwork(b.Record.Owner))
 	})
 	for i := range members {
-		if err := g.addMember(ctx, lc, &members[i], lc.flipsFrags(&p)); err != nil {
+		if err := g.addMember(ctx, n, lock, running, &members[i], flipsFrags); err != nil {
 			err = fmt.Errorf("program %q: %w", members[i].Record.Name, err)
-			err = errors.Join(err, g.undo())
-			g.close()
+			err = errors.Join(err, g.Undo())
+			g.Close()
 			return nil, err
 		}
 	}
@@ -73,33 +90,33 @@ func (lc *LockedChain) replacementsFor(ctx context.Context, p plan) (*mapReplace
 
 // addMember opens the maps of one member. One that is only built again has what it
 // runs with, whatever has become of the network's maps and of pins that are others'.
-func (g *mapReplacements) addMember(ctx context.Context, lc *LockedChain, w *resolve.Member, flipsFrags bool) error {
-	kept, err := lc.keptMaps(w)
+func (g *Replacements) addMember(ctx context.Context, n *state.Node, lock *pin.Locked, running *record.State, w *resolve.Member, flipsFrags bool) error {
+	keep, err := kept(lock, running, w)
 	if err != nil {
 		return err
 	}
-	g.byMember[w.Record.Name] = kept
+	g.ByMember[w.Record.Name] = keep
 	others := make(map[string]bool)
 	for name := range w.Program.Spec.Maps {
-		if w.Rebuilt && kept[name] != nil {
+		if w.Rebuilt && keep[name] != nil {
 			continue
 		}
-		m, err := g.open(ctx, lc.node, w, name)
+		m, err := g.open(ctx, n, w, name)
 		if err != nil {
 			return fmt.Errorf("map %q: %w", name, err)
 		}
 		if m != nil {
-			others[name] = !isSame(kept[name], m)
-			kept[name].Close()
-			kept[name] = m
+			others[name] = !isSame(keep[name], m)
+			keep[name].Close()
+			keep[name] = m
 		}
 	}
-	dropRedirects(w, kept, others, flipsFrags)
+	dropRedirects(w, keep, others, flipsFrags)
 	return nil
 }
 
 // open returns nil for a map that is the chain's own.
-func (g *mapReplacements) open(ctx context.Context, n *state.Node, w *resolve.Member, name string) (*ebpf.Map, error) {
+func (g *Replacements) open(ctx context.Context, n *state.Node, w *resolve.Member, name string) (*ebpf.Map, error) {
 	if path := w.Record.Maps[name].Pinned; path != "" {
 		return openPinned(path, w.Program.Spec.Maps[name])
 	}
@@ -122,7 +139,7 @@ func nodeMapName(w *resolve.Member, name string) string {
 // nodeMap opens a network's map, or makes it. Entries are meant for a map that is
 // there already too, so that a changed configuration reaches it; those of a member
 // that is only built again are older than what may be in the map by now.
-func (g *mapReplacements) nodeMap(ctx context.Context, n *state.Node, w *resolve.Member, name string) (*ebpf.Map, error) {
+func (g *Replacements) nodeMap(ctx context.Context, n *state.Node, w *resolve.Member, name string) (*ebpf.Map, error) {
 	spec, shared := w.Program.Spec.Maps[name], nodeMapName(w, name)
 	if holdsMaps(spec) {
 		return nil, fmt.Errorf("%w: its object fills it with maps, which can only be the chain's own; give it scope pod", object.ErrUnusable)
@@ -158,7 +175,7 @@ func holdsMaps(spec *ebpf.MapSpec) bool {
 }
 
 // network locks a network's maps, once a plan.
-func (g *mapReplacements) network(ctx context.Context, n *state.Node, name string) (*networkMaps, error) {
+func (g *Replacements) network(ctx context.Context, n *state.Node, name string) (*networkMaps, error) {
 	if network := g.networks[name]; network != nil {
 		return network, nil
 	}
@@ -183,10 +200,10 @@ func (n *networkMaps) makeMap(name string, spec *ebpf.MapSpec) (*ebpf.Map, error
 	return m, nil
 }
 
-// update puts configured entries into maps that were there already. It comes when the
+// Update puts configured entries into maps that were there already. It comes when the
 // chain is known to load. A death on the way leaves some of them, which the next
 // attachment of the configuration completes.
-func (g *mapReplacements) update() error {
+func (g *Replacements) Update() error {
 	for _, f := range g.updates {
 		for _, kv := range f.contents {
 			if err := f.into.Put(kv.Key, kv.Value); err != nil {
@@ -197,9 +214,9 @@ func (g *mapReplacements) update() error {
 	return nil
 }
 
-// undo unpins what was made for a chain that did not come into being. Nobody else
+// Undo unpins what was made for a chain that did not come into being. Nobody else
 // can have opened it: the network's lock is still held.
-func (g *mapReplacements) undo() error {
+func (g *Replacements) Undo() error {
 	var errs []error
 	for _, network := range g.networks {
 		for _, name := range network.made {
@@ -209,30 +226,19 @@ func (g *mapReplacements) undo() error {
 	return errors.Join(errs...)
 }
 
-// keep has the maps stay that were made: the chain that needs them runs.
-func (g *mapReplacements) keep() {
+// Keep has the maps stay that were made: the chain that needs them runs.
+func (g *Replacements) Keep() {
 	for _, network := range g.networks {
 		network.made = nil
 	}
 }
 
-func (g *mapReplacements) close() {
-	for _, opened := range g.byMember {
+// Close closes the maps and gives the networks' locks back.
+func (g *Replacements) Close() {
+	for _, opened := range g.ByMember {
 		state.CloseMaps(opened)
 	}
 	for _, network := range g.networks {
 		network.lock.Unlock()
 	}
-}
-
-func openPinned(path string, spec *ebpf.MapSpec) (*ebpf.Map, error) {
-	m, err := ebpf.LoadPinnedMap(path, nil)
-	if err != nil {
-		return nil, fmt.Errorf("%w: no map can be opened at pinned path %s: %w", object.ErrUnusable, path, err)
-	}
-	if err := spec.Compatible(m); err != nil {
-		m.Close()
-		return nil, fmt.Errorf("%w: the map pinned at %s: %w", object.ErrUnusable, path, err)
-	}
-	return m, nil
 }
