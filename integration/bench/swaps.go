@@ -94,7 +94,7 @@ func measureLoadsBy(ctx context.Context, s *report.Section, z sizes, attach chai
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Remove()) }()
-	h := hand{node.Default(), node.Load{
+	h := manual{node.Default(), node.Load{
 		Place:     node.Place{NetNS: p.Path, Interface: workload.PodInterface},
 		Requested: config.Requested{Mode: chain.ModeNative, Attach: attach},
 	}}
@@ -102,7 +102,7 @@ func measureLoadsBy(ctx context.Context, s *report.Section, z sizes, attach chai
 		return err
 	}
 	defer func() {
-		_, unloadErr := h.UnloadAll(context.WithoutCancel(ctx), h.wish.Place, false)
+		_, unloadErr := h.UnloadAll(context.WithoutCancel(ctx), h.what.Place, false)
 		err = errors.Join(err, unloadErr)
 	}()
 	var grown stock
@@ -122,14 +122,14 @@ func measureLoadsBy(ctx context.Context, s *report.Section, z sizes, attach chai
 	return nil
 }
 
-// hand is an operator who works on one interface.
-type hand struct {
+// manual is an operator who works on one interface.
+type manual struct {
 	*node.Node
-	wish node.Load
+	what node.Load
 }
 
-func (h hand) load(ctx context.Context, p config.Program) (inspect.Member, error) {
-	l := h.wish
+func (h manual) load(ctx context.Context, p config.Program) (inspect.Member, error) {
+	l := h.what
 	if l.Program = p; p.Object == "" {
 		l.Entry = p.Name
 	}
@@ -138,7 +138,7 @@ func (h hand) load(ctx context.Context, p config.Program) (inspect.Member, error
 
 // churn loads and unloads, and tells what has grown since the first ones of that, which
 // fill caches.
-func (h hand) churn(ctx context.Context, z sizes) (grown stock, loads, unloads report.Samples, err error) {
+func (h manual) churn(ctx context.Context, z sizes) (grown stock, loads, unloads report.Samples, err error) {
 	var before stock
 	for i := range z.loadsFirst + z.loads {
 		if i == z.loadsFirst {

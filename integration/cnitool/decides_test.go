@@ -59,9 +59,9 @@ func fateOf(t *testing.T, from, ns string) fate {
 	tap := anywhere(t, ns)
 	closed, opened := datagram(closedPort), datagram(openPort)
 	testenv.Send(t, "", from, closed, opened)
-	const patience = 200 * time.Millisecond
-	timeout := unix.NsecToTimeval(int64(patience))
-	if err := unix.SetsockoptTimeval(tap, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
+	const timeout = 200 * time.Millisecond
+	timeval := unix.NsecToTimeval(int64(timeout))
+	if err := unix.SetsockoptTimeval(tap, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeval); err != nil {
 		t.Fatal(err)
 	}
 	leaked := false

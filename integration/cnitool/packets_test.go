@@ -75,11 +75,11 @@ func listen(t *testing.T, ns string, at netip.AddrPort) *listener {
 // for a while where they do not.
 func (l *listener) received(t *testing.T, text string, want int) (count int) {
 	t.Helper()
-	patience := time.Second
+	timeout := time.Second
 	if want == 0 {
-		patience = 100 * time.Millisecond
+		timeout = 100 * time.Millisecond
 	}
-	if err := l.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := l.conn.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		t.Fatal(err)
 	}
 	buffer := make([]byte, 64)

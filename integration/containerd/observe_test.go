@@ -80,11 +80,11 @@ func send(t *testing.T, p *pod, port, count int) {
 // received returns how many datagrams of those wanted arrive within a while.
 func received(t *testing.T, conn net.PacketConn, want int) (count int) {
 	t.Helper()
-	patience := 5 * time.Second // for the address to be resolved
+	timeout := 5 * time.Second // for the address to be resolved
 	if want == 0 {
-		patience = 50 * time.Millisecond
+		timeout = 50 * time.Millisecond
 	}
-	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		t.Fatal(err)
 	}
 	for count < want || want == 0 {

@@ -39,8 +39,8 @@ func (s *server) run(c *cri.PodSandboxConfig) (id string, err error) {
 }
 
 // runWithin is run with a kubelet that waits only so long.
-func (s *server) runWithin(patience time.Duration, c *cri.PodSandboxConfig) (id string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func (s *server) runWithin(timeout time.Duration, c *cri.PodSandboxConfig) (id string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	answer, err := s.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{Config: c})
 	return answer.GetPodSandboxId(), err

@@ -160,10 +160,10 @@ func (s *server) awaitConfigured(t *testing.T, conflist string) {
 }
 
 // await asks again and again until the answer is yes, and fails the test when that
-// takes longer than the patience; why says what the answer no is for.
-func (s *server) await(t *testing.T, patience time.Duration, what string, ask func(context.Context) (yes bool, why string)) {
+// takes longer than the timeout; why says what the answer no is for.
+func (s *server) await(t *testing.T, timeout time.Duration, what string, ask func(context.Context) (yes bool, why string)) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	for reason := ""; ; time.Sleep(20 * time.Millisecond) {
 		yes, why := ask(ctx)
@@ -171,7 +171,7 @@ func (s *server) await(t *testing.T, patience time.Duration, what string, ask fu
 			return
 		}
 		if ctx.Err() != nil {
-			t.Fatalf("not within %s: %s: %s", patience, what, reason)
+			t.Fatalf("not within %s: %s: %s", timeout, what, reason)
 		}
 		reason = why
 	}

@@ -35,7 +35,7 @@ func stamped(frame []byte, mark byte, by *end) []byte {
 	return between(mac(frame), from, frame)
 }
 
-// toPort is a member that redirects to an end, where a second stage stamps and counts what
+// toPort is a member that redirects to an end, where an entry program stamps and counts what
 // leaves, and drops what asks for it.
 func toPort(to *end, path string, mark byte) fields {
 	return fields{
@@ -158,7 +158,7 @@ func TestSecondStageOfCPUMap(t *testing.T) {
 				t.Fatal(err)
 			}
 			if perCPU[0].Packets != 2 {
-				t.Errorf("CPU 0 did not run the second stage: %v", perCPU)
+				t.Errorf("CPU 0 did not run the entry program: %v", perCPU)
 			}
 		}
 		wantDecided(t, p, dispatcher, "pod", "to-cpu", "redirect", 4)
@@ -226,7 +226,7 @@ func TestPortsOfThePod(t *testing.T) {
 	}
 }
 
-// A member that gets another program gets that one's second stage, too.
+// A member that gets another program gets that one's entry program, too.
 func TestSecondStageIsReplaced(t *testing.T) {
 	testenv.NoLeaks(t)
 	left, right := newEnd(t), newEnd(t)

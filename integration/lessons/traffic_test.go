@@ -190,10 +190,10 @@ func listenInside(t *testing.T, p *plugintest.Pod) *tap {
 }
 
 // next returns the next frame of ours, nil where none comes for so many milliseconds.
-func (tp *tap) next(t *testing.T, patience int64) []byte {
+func (tp *tap) next(t *testing.T, timeout int64) []byte {
 	t.Helper()
-	timeout := unix.NsecToTimeval(patience * 1e6)
-	if err := unix.SetsockoptTimeval(tp.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
+	timeval := unix.NsecToTimeval(timeout * 1e6)
+	if err := unix.SetsockoptTimeval(tp.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeval); err != nil {
 		t.Fatal(err)
 	}
 	frame, aside := make([]byte, 1<<16), make([]byte, 256)

@@ -157,7 +157,7 @@ func (x tools) unloadInRace(letter string, _ int) (retries int, err error) {
 }
 
 func untilDone(f func() error) (retries int, err error) {
-	for deadline := time.Now().Add(patience); ; retries++ {
+	for deadline := time.Now().Add(timeout); ; retries++ {
 		if err = f(); err == nil || time.Now().After(deadline) {
 			return retries, err
 		}

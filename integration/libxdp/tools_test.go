@@ -41,9 +41,9 @@ func chainTools(t *testing.T, p *plugintest.Pod) tools {
 	return x
 }
 
-// patience is how long a tool may take. One that takes longer waits for a lock that
+// timeout is how long a tool may take. One that takes longer waits for a lock that
 // nobody gives back.
-const patience = time.Minute
+const timeout = time.Minute
 
 // command prepares a tool; the caller cancels the context.
 func (x tools) command(ctx context.Context, tool string, args ...string) *exec.Cmd {
@@ -64,7 +64,7 @@ func (x tools) command(ctx context.Context, tool string, args ...string) *exec.C
 
 // try runs a tool and returns what it printed.
 func (x tools) try(tool string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	out, err := x.command(ctx, tool, args...).CombinedOutput()
 	if ctx.Err() != nil {

@@ -140,7 +140,7 @@ type dump struct {
 // dump starts an xdpdump on one program of the interface and waits until it listens.
 func (x tools) dump(t *testing.T, program string) *dump {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	t.Cleanup(cancel)
 	cmd := x.command(ctx, "xdpdump", "-i", x.ifname, "-p", program, "--rx-capture=entry,exit")
 	out, in := io.Pipe()

@@ -35,15 +35,15 @@ const suffix = ".json"
 type Dir struct {
 	// Root is its path, absolute. It is made when something is first written.
 	Root string
-	// untouched says that what is found broken stays where it is.
-	untouched bool
+	// readOnly says that what is found broken stays where it is.
+	readOnly bool
 }
 
 // ReadOnly returns the same folder for those who look at it without changing anything:
 // a broken file is not set aside, and the error about it is no [*BrokenError] but one
 // that satisfies errors.Is(err, [ErrBroken]).
 func (d Dir) ReadOnly() Dir {
-	d.untouched = true
+	d.readOnly = true
 	return d
 }
 

@@ -66,7 +66,7 @@ func (d Dir) tryRead(path string, decode func(content []byte) error) error {
 		return nil
 	case errors.Is(err, ErrVersion):
 		return fmt.Errorf("%s: %w", path, err)
-	case d.untouched:
+	case d.readOnly:
 		return fmt.Errorf("%w: %s: %w", ErrBroken, path, err)
 	default:
 		return d.setAside(path, f, err)

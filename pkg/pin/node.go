@@ -74,7 +74,7 @@ func (n *NodeLocked) Pin(name string, m *ebpf.Map) error {
 	return nil
 }
 
-// Unpin takes back a pin of this tenure of the lock: nobody else has seen it. One
+// Unpin takes back a pin made under this lock: nobody else has seen it. One
 // that is not there is no error.
 func (n *NodeLocked) Unpin(name string) error {
 	if err := n.held(); err != nil {

@@ -140,8 +140,8 @@ func (lc *LockedChain) join(requested config.Requested, found *state.LibxdpChain
 // netlink, so that root in the pod could take it off, which a link does not let happen,
 // and it counts nothing. The reason is why the members cannot be linked.
 func keepsDispatcher(ctx context.Context, members []resolve.Member, reason error) error {
-	own, asked := resolve.SplitByOrigin(members)
-	if len(own) == 0 || len(asked) == 0 {
+	own, fromAnnotation := resolve.SplitByOrigin(members)
+	if len(own) == 0 || len(fromAnnotation) == 0 {
 		return nil
 	}
 	switch _, err := tryWith(ctx, chooseLinked(""), own, dispatcher.Options{}); {
@@ -163,8 +163,8 @@ func keepsNative(ctx context.Context, c choice, p *plan, built *dispatcher.Built
 		return false, nil
 	}
 	oneBuffer := func(w resolve.Member) bool { return !w.Program.Frags }
-	own, asked := resolve.SplitByOrigin(p.members)
-	if len(own) == 0 || slices.ContainsFunc(own, oneBuffer) || !slices.ContainsFunc(asked, oneBuffer) {
+	own, fromAnnotation := resolve.SplitByOrigin(p.members)
+	if len(own) == 0 || slices.ContainsFunc(own, oneBuffer) || !slices.ContainsFunc(fromAnnotation, oneBuffer) {
 		return false, nil
 	}
 	// The kernel may know of no such packets; then it is not the pod's doing either.

@@ -54,8 +54,8 @@ func AttachmentOf(c *config.Conf) Attachment {
 func AttachmentFor(c *config.Conf, annotations map[string]string) (Attachment, error) {
 	a := AttachmentOf(c)
 	annotation := annotations[catalog.Annotation]
-	asked := c.Annotations != nil && annotation != ""
-	if !asked && !slices.ContainsFunc(c.Programs, func(p config.Program) bool { return p.Object == "" }) {
+	fromAnnotation := c.Annotations != nil && annotation != ""
+	if !fromAnnotation && !slices.ContainsFunc(c.Programs, func(p config.Program) bool { return p.Object == "" }) {
 		return a, nil
 	}
 	var err error

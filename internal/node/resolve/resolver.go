@@ -215,45 +215,45 @@ func checkBand(p *config.Program, m chain.Member) error {
 // that it did not ask for and may keep packets from it: let them by, or answer them.
 // What it drops reaches nobody, so it may.
 func CheckOrder(members []Member) error {
-	for _, asked := range members {
-		if !asked.Record.FromAnnotation {
+	for _, guest := range members {
+		if !guest.Record.FromAnnotation {
 			continue
 		}
 		for _, own := range members {
 			if own.Record.FromAnnotation {
 				continue
 			}
-			if own.Record.Name == asked.Record.Name { // of another network's, or of the command line's
-				return fmt.Errorf("%w: program %q, which the pod's annotation names, is in the chain already; a pod cannot change it", config.ErrPolicy, asked.Record.Name)
+			if own.Record.Name == guest.Record.Name { // of another network's, or of the command line's
+				return fmt.Errorf("%w: program %q, which the pod's annotation names, is in the chain already; a pod cannot change it", config.ErrPolicy, guest.Record.Name)
 			}
 			// An operator who puts a member behind what a pod asked for has seen that.
-			if own.Record.Owner.Kind == record.OwnerCLI || chain.Compare(asked.Record.Member, own.Record.Member) > 0 {
+			if own.Record.Owner.Kind == record.OwnerCLI || chain.Compare(guest.Record.Member, own.Record.Member) > 0 {
 				continue
 			}
 			fault := ""
 			switch {
-			case asked.Record.Transmits:
+			case guest.Record.Transmits:
 				fault = "sends packets itself"
-			case !asked.Record.ProceedOn.Has(chain.Pass):
+			case !guest.Record.ProceedOn.Has(chain.Pass):
 				fault = "does not proceed on pass"
 			default:
 				continue
 			}
 			return fmt.Errorf("%w: program %q (priority %d), which the pod's annotation names, would stand before %q (priority %d), and it %s: packets would get by; it can only have a place behind",
-				config.ErrPolicy, asked.Record.Name, asked.Record.Priority, own.Record.Name, own.Record.Priority, fault)
+				config.ErrPolicy, guest.Record.Name, guest.Record.Priority, own.Record.Name, own.Record.Priority, fault)
 		}
 	}
 	return nil
 }
 
 // SplitByOrigin parts a network's own members from those that the pod asked for.
-func SplitByOrigin(members []Member) (own, asked []Member) {
+func SplitByOrigin(members []Member) (own, fromAnnotation []Member) {
 	for _, m := range members {
 		if m.Record.FromAnnotation {
-			asked = append(asked, m)
+			fromAnnotation = append(fromAnnotation, m)
 		} else {
 			own = append(own, m)
 		}
 	}
-	return own, asked
+	return own, fromAnnotation
 }
