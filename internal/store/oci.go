@@ -49,10 +49,6 @@ type digest string
 
 const digestPrefix = "sha256:"
 
-func digestOf(content []byte) digest {
-	return digest(object.DigestOf(content))
-}
-
 // encoded is the digest's hexadecimal part, and the name of its blob.
 func (d digest) encoded() string { return strings.TrimPrefix(string(d), digestPrefix) }
 
@@ -79,7 +75,7 @@ type descriptor struct {
 
 // emptyConfig points at "{}", what a manifest has for a configuration that means
 // nothing.
-var emptyConfig = descriptor{MediaType: mediaTypeEmpty, Digest: digestOf([]byte("{}")), Size: 2, Data: []byte("{}")}
+var emptyConfig = descriptor{MediaType: mediaTypeEmpty, Digest: digest(object.DigestOf([]byte("{}"))), Size: 2, Data: []byte("{}")}
 
 // manifest is an image manifest (manifest.md).
 type manifest struct {
@@ -90,8 +86,8 @@ type manifest struct {
 	Layers        []descriptor `json:"layers"`
 }
 
-// index is an image index (image-index.md).
-type index struct {
+// imageIndex is an image index (image-index.md).
+type imageIndex struct {
 	SchemaVersion int               `json:"schemaVersion"`
 	MediaType     string            `json:"mediaType,omitempty"`
 	ArtifactType  string            `json:"artifactType,omitempty"`
@@ -130,7 +126,7 @@ func artifactOf(o *object.Object) (*artifact, error) {
 	a.manifest = blob{descriptor{
 		MediaType:    mediaTypeManifest,
 		ArtifactType: ArtifactType,
-		Digest:       digestOf(content),
+		Digest:       digest(object.DigestOf(content)),
 		Size:         int64(len(content)),
 		// Which object it is, without reading the manifest; also the name by which
 		// OCI tools address it in the layout.
@@ -161,27 +157,19 @@ func (s Store) blobPath(d digest) string {
 	return s.path(blobsDir, "sha256", d.encoded())
 }
 
-func emptyIndex() *index {
-	return &index{
-		SchemaVersion: 2,
-		MediaType:     mediaTypeIndex,
-		Manifests:     []descriptor{},
-	}
-}
-
-func (s Store) readIndex() (*index, error) {
+func (s Store) readIndex() (*imageIndex, error) {
 	content, err := os.ReadFile(s.path(indexFile))
 	if err != nil {
 		return nil, err
 	}
-	found := new(index)
+	found := new(imageIndex)
 	if err := json.Unmarshal(content, found); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.path(indexFile), err)
 	}
 	return found, nil
 }
 
-func (s Store) writeIndex(i *index) error {
+func (s Store) writeIndex(i *imageIndex) error {
 	content, err := json.Marshal(i)
 	if err != nil {
 		return err
@@ -189,6 +177,6 @@ func (s Store) writeIndex(i *index) error {
 	return s.write(s.path(indexFile), content)
 }
 
-func indexed(i *index, d digest) bool {
+func indexed(i *imageIndex, d digest) bool {
 	return slices.ContainsFunc(i.Manifests, func(entry descriptor) bool { return entry.Digest == d })
 }

@@ -8,6 +8,8 @@ import (
 
 	ocidigest "github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/xdp-chain/xdp-chain/pkg/object"
 )
 
 func TestNamesAreTheSpecifications(t *testing.T) {
@@ -30,7 +32,7 @@ func TestNamesAreTheSpecifications(t *testing.T) {
 }
 
 func TestDigestCheck(t *testing.T) {
-	good := digestOf([]byte("content"))
+	good := digest(object.DigestOf([]byte("content")))
 	for _, d := range []digest{
 		good, "", "sha256:", good + "0", good[:len(good)-1],
 		digest(strings.ToUpper(string(good))), digest(good.encoded()), "sha512:" + digest(good.encoded()),
