@@ -4,6 +4,7 @@ package flowstats
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -15,6 +16,8 @@ import (
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/rlimit"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 // The structs that are read are those of the committed object, field by field.
@@ -179,5 +182,25 @@ func TestOrderOfFlows(t *testing.T) {
 	slices.SortFunc(got, bySize)
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("order (-want +got):\n%s", diff)
+	}
+}
+
+func TestProtocolsPrintAndParse(t *testing.T) {
+	for p := range 256 {
+		var parsed IPProtocol
+		if err := parsed.UnmarshalText([]byte(IPProtocol(p).String())); err != nil || int(parsed) != p {
+			t.Errorf("%d prints as %q, which is %d: %v", p, IPProtocol(p), parsed, err)
+		}
+	}
+	for text, want := range map[string]IPProtocol{"tcp": 6, "6": 6, "icmpv6": 58, "253": 253} {
+		var p IPProtocol
+		if err := p.UnmarshalText([]byte(text)); err != nil || p != want {
+			t.Errorf("%q is %d, %v; want %d", text, p, err, want)
+		}
+	}
+	for _, text := range []string{"", "TCP", "256", "-1", "tcp "} {
+		if err := new(IPProtocol).UnmarshalText([]byte(text)); !errors.Is(err, chain.ErrInvalid) {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
