@@ -11,8 +11,12 @@
 package load
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -76,12 +80,7 @@ func Each(n int, do func(i int) error) error {
 		})
 	}
 	workers.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return cmp.Or(errs...)
 }
 
 // fragsSince is the version code of Linux 5.18, the first to have
@@ -106,12 +105,8 @@ func XDPFunc(name string) *btf.Func {
 // buffers: every member does, and the kernel knows of it. A kernel that does not
 // gives no program such packets, so members made for them run there as well.
 func TakesFrags(members []dispatcher.Member) bool {
-	for i := range members {
-		if !MemberFrags(&members[i]) {
-			return false
-		}
-	}
-	return kernelHasFrags()
+	without := slices.ContainsFunc(members, func(m dispatcher.Member) bool { return !MemberFrags(&m) })
+	return !without && kernelHasFrags()
 }
 
 // MemberFrags reports whether a member takes packets of several buffers: its program
@@ -143,4 +138,63 @@ func probeFrags() error {
 		Type: ebpf.XDP, AttachType: ebpf.AttachXDP, Flags: unix.BPF_F_XDP_HAS_FRAGS, License: "GPL",
 		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, int32(chain.Pass)), asm.Return()},
 	})
+}
+
+// TellingLines is how much of a verifier's log is kept: the instructions that led
+// to the refusal and the refusal itself.
+const TellingLines = 12
+
+// Try loads a program for the sake of the answer.
+func Try(spec *ebpf.ProgramSpec) error {
+	p, err := ebpf.NewProgram(spec)
+	if err != nil {
+		return err
+	}
+	return p.Close()
+}
+
+// Blame words the error of a member that does not load: a
+// [dispatcher.RefusedError] if it comes from the verifier.
+func Blame(member string, err error) error {
+	var refused *ebpf.VerifierError
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("loading member %q: %w", member, err)
+	}
+	return &dispatcher.RefusedError{Member: member, Log: telling(refused.Log), Err: refused.Cause}
+}
+
+// Permission puts [dispatcher.ErrNotPermitted] around EPERM that is not the
+// verifier's. The verifier's comes with a log.
+func Permission(err error) error {
+	var refused *ebpf.VerifierError
+	if !errors.Is(err, unix.EPERM) || errors.As(err, &refused) && len(refused.Log) > 0 {
+		return err
+	}
+	return fmt.Errorf("%w: %w", dispatcher.ErrNotPermitted, err)
+}
+
+// Reason returns the last line of a verifier's log that is about the program.
+func Reason(refused *ebpf.VerifierError) string {
+	lines := telling(refused.Log)
+	if len(lines) == 0 {
+		return "its log is empty"
+	}
+	return lines[len(lines)-1]
+}
+
+// statistics are the beginnings of the lines that the verifier ends its log with
+// whatever the outcome (print_verification_stats).
+var statistics = []string{"processed ", "verification time ", "stack depth "}
+
+// telling returns the last lines of a verifier's log that are about the program.
+func telling(log []string) []string {
+	var lines []string
+	for _, line := range log {
+		line = strings.TrimSpace(line)
+		statistic := slices.ContainsFunc(statistics, func(start string) bool { return strings.HasPrefix(line, start) })
+		if line != "" && !statistic {
+			lines = append(lines, line)
+		}
+	}
+	return lines[max(0, len(lines)-TellingLines):]
 }
