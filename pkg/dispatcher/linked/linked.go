@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
@@ -67,21 +68,15 @@ func fill(ctx context.Context, built *dispatcher.Built, members []dispatcher.Mem
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	built.Program, err = loadChain(ctx, members, built, opts)
-	return err
-}
-
-// loadChain links and loads the chain, and finds out whose fault it is when that fails.
-func loadChain(ctx context.Context, members []dispatcher.Member, built *dispatcher.Built, opts dispatcher.Options) (*ebpf.Program, error) {
 	spec, err := assemble(members, built, opts)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	program, err := ebpf.NewProgram(spec)
+	built.Program, err = ebpf.NewProgram(spec)
 	if err == nil || errors.Is(load.Permission(err), dispatcher.ErrNotPermitted) {
-		return program, err
+		return err
 	}
-	return nil, explain(ctx, members, built, opts, err)
+	return explain(ctx, members, built, opts, err)
 }
 
 // explain finds out why a chain does not load, by loading its members one by one
@@ -144,4 +139,162 @@ func blameLinking(m *dispatcher.Member, err error) error {
 	}
 	return fmt.Errorf("%w: member %q loads as a program by itself, but not behind a dispatcher: %s: %w%s",
 		reason, m.Name, load.Reason(refused), refused.Cause, advice)
+}
+
+// check finds what can be found without the kernel, before anything is made.
+func check(members []dispatcher.Member, opts dispatcher.Options) error {
+	if len(members) == 0 {
+		return fmt.Errorf("%w: a chain needs at least one member", chain.ErrInvalid)
+	}
+	list := make([]chain.Member, 0, len(members))
+	for _, m := range members {
+		list = append(list, m.Member)
+	}
+	if err := chain.CheckMembers(list, MaxMembers); err != nil {
+		return err
+	}
+	for i := range members {
+		if err := checkMember(&members[i]); err != nil {
+			return err
+		}
+	}
+	if err := checkLicenses(members); err != nil {
+		return err
+	}
+	if err := checkKconfig(members); err != nil {
+		return err
+	}
+	return checkMapCount(members, opts)
+}
+
+func checkMember(m *dispatcher.Member) error {
+	p, err := load.Check(m)
+	if err != nil {
+		return err
+	}
+	if rest := p.Flags &^ unix.BPF_F_XDP_HAS_FRAGS; rest != 0 {
+		return fmt.Errorf("%w: member %q wants to be loaded with flags %#x, which would be the whole chain's", dispatcher.ErrNotLinkable, m.Name, rest)
+	}
+	return load.CheckProgramArrays(m)
+}
+
+// checkKconfig refuses a second member with externs from .kconfig: cilium/ebpf
+// makes at most one such map for a program.
+func checkKconfig(members []dispatcher.Member) error {
+	var names []string
+	for i := range members {
+		if usesKconfig(&members[i]) {
+			names = append(names, members[i].Name)
+		}
+	}
+	if len(names) > 1 {
+		return fmt.Errorf("%w: members %s read the kernel's configuration (.kconfig), and one program can have one such member",
+			dispatcher.ErrNotLinkable, strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// usesKconfig reports whether a member has loads from .kconfig: the only ones from
+// a map that cilium/ebpf leaves without a reference or file descriptor.
+func usesKconfig(m *dispatcher.Member) bool {
+	for _, ins := range m.Spec.Programs[m.Function].Instructions {
+		if ins.IsLoadFromMap() && ins.Reference() == "" && ins.Map() == nil && int32(ins.Constant) <= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// checkLicenses refuses a chain in which some licences are compatible with the GPL
+// and some are not. As one program it would either be denied the helpers that its
+// GPL members may call, or would lend them to the others.
+func checkLicenses(members []dispatcher.Member) error {
+	var gpl, other []string
+	for _, m := range members {
+		license := m.Spec.Programs[m.Function].License
+		who := fmt.Sprintf("%s (%q)", m.Name, license)
+		if chain.GPLCompatible(license) {
+			gpl = append(gpl, who)
+		} else {
+			other = append(other, who)
+		}
+	}
+	if len(gpl) == 0 || len(other) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: compatible with the GPL: %s; not compatible: %s; a program has one licence, so all or none of them must be compatible",
+		dispatcher.ErrMixedLicenses, strings.Join(gpl, ", "), strings.Join(other, ", "))
+}
+
+// maxMaps is the kernel's MAX_USED_MAPS (linux/bpf_verifier.h).
+const maxMaps = 64
+
+// checkMapCount refuses members that use more maps than a program can, and says how
+// many each uses.
+func checkMapCount(members []dispatcher.Member, opts dispatcher.Options) error {
+	total, _, err := countAllMaps(members, opts, nil)
+	if total <= maxMaps || err != nil {
+		return err
+	}
+	// Members may have been given the same map, which is one to the kernel. Asking
+	// which is which costs system calls, so only chains that need it do.
+	total, counts, err := countAllMaps(members, opts, make(map[ebpf.MapID]bool))
+	if total <= maxMaps || err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: they use %d and a program can use %d: %s", dispatcher.ErrTooManyMaps, total, maxMaps, strings.Join(counts, ", "))
+}
+
+func countAllMaps(members []dispatcher.Member, opts dispatcher.Options, given map[ebpf.MapID]bool) (total int, counts []string, _ error) {
+	for i := range members {
+		n, err := countMaps(&members[i], given)
+		if err != nil {
+			return 0, nil, err
+		}
+		total += n
+		counts = append(counts, fmt.Sprintf("%s %d", members[i].Name, n))
+	}
+	if opts.Counters {
+		total++
+		counts = append(counts, "the counters 1")
+	}
+	return total, counts, nil
+}
+
+// countMaps counts the maps that a member's instructions load. Unless given is nil,
+// maps that were given to the member are put there, and those there not counted.
+func countMaps(m *dispatcher.Member, given map[ebpf.MapID]bool) (int, error) {
+	seen := make(map[string]bool)
+	n := 0
+	for _, ins := range m.Spec.Programs[m.Function].Instructions {
+		name := ins.Reference()
+		if !ins.IsLoadFromMap() || seen[name] {
+			continue
+		}
+		seen[name] = true
+		if given != nil && m.Maps[name] != nil {
+			id, err := mapID(m.Maps[name])
+			if err != nil {
+				return 0, fmt.Errorf("map %q given to member %q: %w", name, m.Name, err)
+			}
+			if given[id] {
+				continue
+			}
+			given[id] = true
+		}
+		n++
+	}
+	return n, nil
+}
+
+func mapID(m *ebpf.Map) (ebpf.MapID, error) {
+	info, err := m.Info()
+	if err != nil {
+		return 0, err
+	}
+	id, ok := info.ID()
+	if !ok {
+		return 0, fmt.Errorf("asking for its id: %w", ebpf.ErrNotSupported)
+	}
+	return id, nil
 }
