@@ -139,7 +139,7 @@ func isChar(t btf.Type) bool {
 
 // isPrefix reports whether t is a prefix: a struct of prefixlen and an address.
 func isPrefix(t btf.Type) bool {
-	v, ok := asStruct(t)
+	v, ok := btf.As[*btf.Struct](t)
 	return ok && isLengthAndAddress(v) && (v.Members[0].Name == "prefixlen" || v.Members[0].Name == "prefix_len")
 }
 
@@ -152,11 +152,4 @@ func isLengthAndAddress(t *btf.Struct) bool {
 	length, err := btf.Sizeof(t.Members[0].Type)
 	address := addressSize(t.Members[1].Type)
 	return err == nil && length == 4 && (address == 4 || address == 16) && t.Size == uint32(4+address)
-}
-
-func asStruct(t btf.Type) (*btf.Struct, bool) {
-	if t == nil {
-		return nil, false
-	}
-	return btf.As[*btf.Struct](t)
 }

@@ -28,18 +28,8 @@ const (
 // whose sections, symbols and type names lie within it and within the limits
 // above.
 func checkELF(content []byte) error {
-	header, err := readHeader(content)
-	if err != nil {
-		return err
-	}
 	img := image{content: content}
-	if err := img.readSections(header); err != nil {
-		return err
-	}
-	if err := img.readSymbols(); err != nil {
-		return err
-	}
-	for _, check := range []func() error{img.checkSymbols, img.checkCode, img.checkTypes} {
+	for _, check := range []func() error{img.readHeader, img.readSections, img.readSymbols, img.checkSymbols, img.checkCode, img.checkTypes} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -49,32 +39,32 @@ func checkELF(content []byte) error {
 
 // readHeader refuses what is not a relocatable 64-bit BPF ELF file in this
 // machine's byte order.
-func readHeader(content []byte) (*elf.Header64, error) {
+func (img *image) readHeader() error {
+	content := img.content
 	switch {
 	case len(content) > MaxSize:
-		return nil, fmt.Errorf("%d bytes; at most %d are allowed", len(content), MaxSize)
+		return fmt.Errorf("%d bytes; at most %d are allowed", len(content), MaxSize)
 	case !bytes.HasPrefix(content, []byte(elf.ELFMAG)):
-		return nil, fmt.Errorf("not an ELF file: it begins with %q", content[:min(len(content), 4)])
+		return fmt.Errorf("not an ELF file: it begins with %q", content[:min(len(content), 4)])
 	case len(content) < binary.Size(elf.Header64{}):
-		return nil, fmt.Errorf("truncated: its %d bytes do not hold an ELF header", len(content))
+		return fmt.Errorf("truncated: its %d bytes do not hold an ELF header", len(content))
 	}
 	if class := elf.Class(content[elf.EI_CLASS]); class != elf.ELFCLASS64 {
-		return nil, fmt.Errorf("an ELF file of %v; BPF objects are 64-bit (%v)", class, elf.ELFCLASS64)
+		return fmt.Errorf("an ELF file of %v; BPF objects are 64-bit (%v)", class, elf.ELFCLASS64)
 	}
 	if data := elf.Data(content[elf.EI_DATA]); data != nativeData() {
-		return nil, fmt.Errorf("of the wrong byte order: %v, and this machine is %v; compile it with -target bpf on a machine like this one", data, nativeData())
+		return fmt.Errorf("of the wrong byte order: %v, and this machine is %v; compile it with -target bpf on a machine like this one", data, nativeData())
 	}
-	var header elf.Header64
-	if _, err := binary.Decode(content, binary.NativeEndian, &header); err != nil {
-		return nil, err
+	if _, err := binary.Decode(content, binary.NativeEndian, &img.header); err != nil {
+		return err
 	}
-	if machine := elf.Machine(header.Machine); machine != elf.EM_BPF {
-		return nil, fmt.Errorf("an ELF file for %v, not for BPF; compile it with clang -target bpf", machine)
+	if machine := elf.Machine(img.header.Machine); machine != elf.EM_BPF {
+		return fmt.Errorf("an ELF file for %v, not for BPF; compile it with clang -target bpf", machine)
 	}
-	if kind := elf.Type(header.Type); kind != elf.ET_REL {
-		return nil, fmt.Errorf("an ELF file of type %v; a BPF object is relocatable (%v)", kind, elf.ET_REL)
+	if kind := elf.Type(img.header.Type); kind != elf.ET_REL {
+		return fmt.Errorf("an ELF file of type %v; a BPF object is relocatable (%v)", kind, elf.ET_REL)
 	}
-	return &header, nil
+	return nil
 }
 
 func nativeData() elf.Data {
@@ -87,12 +77,14 @@ func nativeData() elf.Data {
 // image is an ELF file whose section and symbol tables lie within it.
 type image struct {
 	content  []byte
+	header   elf.Header64
 	sections []elf.Section64
 	symbols  []elf.Sym64
 	names    []byte // the section names' string table
 }
 
-func (img *image) readSections(header *elf.Header64) error {
+func (img *image) readSections() error {
+	header := &img.header
 	entry := uint64(binary.Size(elf.Section64{}))
 	switch {
 	case header.Shnum == 0 || header.Shnum > maxSections:
@@ -111,8 +103,7 @@ func (img *image) readSections(header *elf.Header64) error {
 	if err := img.checkExtents(); err != nil {
 		return err
 	}
-	names := img.sections[header.Shstrndx]
-	img.names = img.data(names)
+	img.names = img.data(img.sections[header.Shstrndx])
 	return checkNames("sections", len(img.sections), img.names)
 }
 

@@ -67,13 +67,8 @@ func encodeArray(dst []byte, t *btf.Array, value json.RawMessage) error {
 // arrayForms says what can be given for an array.
 func arrayForms(t *btf.Array) string {
 	forms := fmt.Sprintf("a list of %d elements", t.Nelems)
-	switch addressSize(t) {
-	case 4:
-		forms = "an IPv4 address or " + forms
-	case 6:
-		forms = "a MAC address or " + forms
-	case 16:
-		forms = "an IPv6 address or " + forms
+	if kind := map[int]string{4: "an IPv4", 6: "a MAC", 16: "an IPv6"}[addressSize(t)]; kind != "" {
+		forms = kind + " address or " + forms
 	}
 	if isChar(t.Type) {
 		forms = "a string or " + forms
@@ -87,10 +82,8 @@ func encodeText(dst []byte, t *btf.Array, value json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	for i := range len(text) {
-		if text[i] == 0 {
-			return fmt.Errorf("the string has a NUL at byte %d; it would end there", i)
-		}
+	if i := strings.IndexByte(text, 0); i >= 0 {
+		return fmt.Errorf("the string has a NUL at byte %d; it would end there", i)
 	}
 	if len(text) >= len(dst) {
 		return fmt.Errorf("the string has %d bytes; %s holds %d and the NUL", len(text), typeName(t), max(len(dst)-1, 0))
@@ -236,7 +229,11 @@ func putInteger(dst []byte, n *big.Int, signed bool, name string) error {
 		lowest.Not(highest)
 	}
 	if n.Cmp(lowest) < 0 || n.Cmp(highest) > 0 {
-		return fmt.Errorf("%v does not fit %s, which holds %v to %v%s", n, name, lowest, highest, roundedHint(n))
+		hint := ""
+		if n.BitLen() > 53 { // a figure that nobody wrote like that
+			hint = "; CNI runtimes round JSON numbers past 2^53, so write it as a string"
+		}
+		return fmt.Errorf("%v does not fit %s, which holds %v to %v%s", n, name, lowest, highest, hint)
 	}
 	if n.Sign() < 0 {
 		n = new(big.Int).Add(n, span)
@@ -246,14 +243,6 @@ func putInteger(dst []byte, n *big.Int, signed bool, name string) error {
 		slices.Reverse(dst)
 	}
 	return nil
-}
-
-// roundedHint explains figures that somebody did not write like that.
-func roundedHint(n *big.Int) string {
-	if n.BitLen() <= 53 {
-		return ""
-	}
-	return "; CNI runtimes round JSON numbers past 2^53, so write it as a string"
 }
 
 // typeName writes a type as C would, for messages: "__u32", "char[16]",

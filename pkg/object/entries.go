@@ -79,11 +79,7 @@ func encodeKey(spec *ebpf.MapSpec, value json.RawMessage) ([]byte, error) {
 
 // byIndex reports whether a map's keys are numbers from 0 to its size.
 func byIndex(t ebpf.MapType) bool {
-	switch t {
-	case ebpf.Array, ebpf.PerCPUArray, ebpf.CPUMap, ebpf.DevMap:
-		return true
-	}
-	return false
+	return t == ebpf.Array || t == ebpf.PerCPUArray || t == ebpf.CPUMap || t == ebpf.DevMap
 }
 
 // u32 is the type of numbers whose type the object does not give.
@@ -107,7 +103,7 @@ func encodeIndex(key []byte, spec *ebpf.MapSpec, value json.RawMessage) error {
 // encodeLPMKey takes a prefix where the key is a length and an address. Otherwise,
 // and for a key given as an object, the key's members are set one by one.
 func encodeLPMKey(key []byte, spec *ebpf.MapSpec, value json.RawMessage) error {
-	if t, ok := asStruct(spec.Key); ok && isString(value) && isLengthAndAddress(t) && t.Size == spec.KeySize {
+	if t, ok := btf.As[*btf.Struct](spec.Key); ok && isString(value) && isLengthAndAddress(t) && t.Size == spec.KeySize {
 		prefix, err := unquote(value)
 		if err != nil {
 			return err
@@ -143,7 +139,7 @@ func encodeValue(spec *ebpf.MapSpec, value json.RawMessage) (any, error) {
 	if err := checkGiven(value); err != nil {
 		return nil, err
 	}
-	if r, ok := redirectOf(spec.Type); ok {
+	if r, ok := redirects[spec.Type]; ok {
 		return r.encode(spec, value)
 	}
 	encoded := make([]byte, spec.ValueSize)

@@ -27,14 +27,10 @@ type redirect struct {
 	section string
 }
 
-func redirectOf(t ebpf.MapType) (redirect, bool) {
-	switch t {
-	case ebpf.DevMap, ebpf.DevMapHash:
-		return redirect{"ifindex", ebpf.AttachXDPDevMap, "xdp/devmap"}, true
-	case ebpf.CPUMap:
-		return redirect{"qsize", ebpf.AttachXDPCPUMap, "xdp/cpumap"}, true
-	}
-	return redirect{}, false
+var redirects = map[ebpf.MapType]redirect{
+	ebpf.DevMap:     {"ifindex", ebpf.AttachXDPDevMap, "xdp/devmap"},
+	ebpf.DevMapHash: {"ifindex", ebpf.AttachXDPDevMap, "xdp/devmap"},
+	ebpf.CPUMap:     {"qsize", ebpf.AttachXDPCPUMap, "xdp/cpumap"},
 }
 
 // sizeWithProgram is the size of a value with an entry program, in bytes. Without one,
@@ -90,12 +86,14 @@ func (r redirect) encodeMember(entry *chain.EntryProgram, given member) (err err
 }
 
 // addEntryPrograms brings in the programs of a map's entries.
-func (p *Program) addEntryPrograms(name string) error {
-	spec := p.Spec.Maps[name]
-	for _, function := range entryPrograms(spec) {
-		program, err := p.object.chooseEntryProgram(spec.Type, function)
-		if err != nil {
-			return err
+func (p *Program) addEntryPrograms(m *ebpf.MapSpec) error {
+	for _, function := range entryPrograms(m) {
+		program := p.object.spec.Programs[function]
+		if program == nil {
+			return fmt.Errorf("no program %q; the object holds %s", function, inventory(p.object.spec.Programs))
+		}
+		if r := redirects[m.Type]; program.Type != ebpf.XDP || program.AttachType != r.attach {
+			return fmt.Errorf("program %q (section %q) cannot run on what a map of type %v redirects; that takes SEC(%q)", function, program.SectionName, m.Type, r.section)
 		}
 		if p.Spec.Programs[function] != nil {
 			continue
@@ -105,19 +103,6 @@ func (p *Program) addEntryPrograms(name string) error {
 		}
 	}
 	return nil
-}
-
-// chooseEntryProgram finds the program of a function name that can be in an entry of a
-// map.
-func (o *Object) chooseEntryProgram(t ebpf.MapType, function string) (*ebpf.ProgramSpec, error) {
-	spec := o.spec.Programs[function]
-	if spec == nil {
-		return nil, fmt.Errorf("no program %q; the object holds %s", function, inventory(o.spec.Programs))
-	}
-	if r, _ := redirectOf(t); spec.Type != ebpf.XDP || spec.AttachType != r.attach {
-		return nil, fmt.Errorf("program %q (section %q) cannot run on what a map of type %v redirects; that takes SEC(%q)", function, spec.SectionName, t, r.section)
-	}
-	return spec, nil
 }
 
 // entryPrograms returns the functions of the programs in a map's entries, some more than

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 )
 
@@ -28,7 +27,12 @@ func (p *Program) SetGlobals(globals map[string]json.RawMessage) error {
 		encoded[name] = value
 	}
 	for name, value := range encoded {
-		p.setVariable(p.Spec.Variables[name], value)
+		// To the variable and to the section that it lies in, so that the spec says the
+		// same in both places whatever a loader does with variables.
+		v := p.Spec.Variables[name]
+		v.Value = value
+		section := p.Spec.Maps[v.SectionName].Contents[0].Value.([]byte) // as cilium/ebpf's loadDataSections makes it
+		copy(section[v.Offset:], value)
 	}
 	return nil
 }
@@ -40,34 +44,22 @@ func (p *Program) CheckGlobal(name string, value json.RawMessage) error {
 	return err
 }
 
-func (p *Program) encodeGlobal(name string, value json.RawMessage) ([]byte, error) {
-	encoded, err := p.tryEncodeGlobal(name, value)
+func (p *Program) encodeGlobal(name string, value json.RawMessage) (encoded []byte, err error) {
+	switch v := p.Spec.Variables[name]; {
+	case v == nil:
+		err = p.explainMissing(name)
+	case v.Type == nil:
+		err = errors.New("the object does not say its type; compile it with -g, and keep .BTF when stripping")
+	case !json.Valid(value):
+		err = fmt.Errorf("%q is not JSON", value)
+	default:
+		encoded = make([]byte, v.Size())
+		err = encode(encoded, v.Type.Type, value)
+	}
 	if err != nil {
 		return nil, unusable{fmt.Errorf("object %s: global %w", p.object.Origin, at(name, err))}
 	}
 	return encoded, nil
-}
-
-func (p *Program) tryEncodeGlobal(name string, value json.RawMessage) ([]byte, error) {
-	v := p.Spec.Variables[name]
-	switch {
-	case v == nil:
-		return nil, p.explainMissing(name)
-	case v.Type == nil:
-		return nil, errors.New("the object does not say its type; compile it with -g, and keep .BTF when stripping")
-	case !json.Valid(value):
-		return nil, fmt.Errorf("%q is not JSON", value)
-	}
-	encoded := make([]byte, v.Size())
-	return encoded, encode(encoded, v.Type.Type, value)
-}
-
-// setVariable writes to the variable and to the section that it lies in, so that
-// the spec says the same in both places whatever a loader does with variables.
-func (p *Program) setVariable(v *ebpf.VariableSpec, value []byte) {
-	v.Value = value
-	section := p.Spec.Maps[v.SectionName].Contents[0].Value.([]byte) // as cilium/ebpf's loadDataSections makes it
-	copy(section[v.Offset:], value)
 }
 
 // explainMissing says why there is no variable of that name to set.

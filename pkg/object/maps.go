@@ -64,7 +64,8 @@ func (p *Program) configureMap(name string, settings MapSettings) error {
 	case spec == nil && p.object.spec.Maps[name] != nil:
 		return fmt.Errorf("program %q does not use it", p.Function)
 	case spec == nil:
-		return fmt.Errorf("there is no such map; the program has %s", enumerate(p.mapNames()))
+		names := slices.DeleteFunc(slices.Sorted(maps.Keys(p.Spec.Maps)), isDataSection)
+		return fmt.Errorf("there is no such map; the program has %s", enumerate(names))
 	}
 	if settings.MaxEntries != 0 {
 		spec.MaxEntries = settings.MaxEntries
@@ -80,29 +81,14 @@ func (p *Program) configureMap(name string, settings MapSettings) error {
 		return err
 	}
 	spec.Contents = contents
-	if err := p.checkShared(name, settings); err != nil {
-		return err
-	}
-	return p.addEntryPrograms(name)
-}
-
-// checkShared refuses entries that are one chain's own in a map that is several chains'.
-func (p *Program) checkShared(name string, settings MapSettings) error {
-	spec := p.Spec.Maps[name]
-	if !settings.Shared {
-		return nil
-	}
-	switch {
-	case spec.Type == ebpf.DevMap || spec.Type == ebpf.DevMapHash:
+	isDevMap := spec.Type == ebpf.DevMap || spec.Type == ebpf.DevMapHash
+	switch { // entries that are one chain's own in a map that is several chains'
+	case settings.Shared && isDevMap:
 		return errors.New("its entries are interfaces of one network namespace, and scope node would share it between several; give it scope pod")
-	case len(entryPrograms(spec)) > 0:
+	case settings.Shared && len(entryPrograms(spec)) > 0:
 		return errors.New("its entries have programs, which are one chain's, and scope node would share it between several; give it scope pod")
 	}
-	return nil
-}
-
-func (p *Program) mapNames() []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(p.Spec.Maps)), isDataSection)
+	return p.addEntryPrograms(spec)
 }
 
 // PinnedByName reports whether the object declares a map of the program
@@ -127,8 +113,7 @@ func checkMemory(spec *ebpf.MapSpec) error {
 	if spec.ValueSize > MaxSize {
 		return fmt.Errorf("values of %d bytes; at most %d are allowed", spec.ValueSize, MaxSize)
 	}
-	entry := align8(spec.KeySize)
-	value := align8(spec.ValueSize)
+	entry, value := align8(spec.KeySize), align8(spec.ValueSize)
 	copies := uint64(1)
 	if perCPU(spec.Type) {
 		cpus, err := ebpf.PossibleCPU()
@@ -151,9 +136,5 @@ func align8(size uint32) uint64 { return (uint64(size) + 7) &^ 7 }
 
 // perCPU reports whether a map holds a value for each CPU.
 func perCPU(t ebpf.MapType) bool {
-	switch t {
-	case ebpf.PerCPUHash, ebpf.PerCPUArray, ebpf.LRUCPUHash, ebpf.PerCPUCGroupStorage:
-		return true
-	}
-	return false
+	return t == ebpf.PerCPUHash || t == ebpf.PerCPUArray || t == ebpf.LRUCPUHash || t == ebpf.PerCPUCGroupStorage
 }

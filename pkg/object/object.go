@@ -51,7 +51,10 @@ func New(origin string, content []byte) (*Object, error) {
 		spec:    spec,
 	}
 	for name, section := range map[string]**btf.Datasec{".kconfig": &o.kconfig, ".xdp_run_config": &o.runConfig} {
-		if err := findSection(spec.Types, name, section); err != nil {
+		if spec.Types == nil {
+			break
+		}
+		if err := spec.Types.TypeByName(name, section); err != nil && !errors.Is(err, btf.ErrNotFound) {
 			return nil, unusable{fmt.Errorf("object %s: section %s: %w", origin, name, err)}
 		}
 	}
@@ -63,17 +66,6 @@ func New(origin string, content []byte) (*Object, error) {
 func DigestOf(content []byte) string {
 	sum := sha256.Sum256(content)
 	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-// findSection leaves section alone where the object has none of that name.
-func findSection(types *btf.Spec, name string, section **btf.Datasec) error {
-	if types == nil {
-		return nil
-	}
-	if err := types.TypeByName(name, section); !errors.Is(err, btf.ErrNotFound) {
-		return err
-	}
-	return nil
 }
 
 func parse(content []byte) (*ebpf.CollectionSpec, error) {

@@ -76,26 +76,19 @@ func (p Pod) expandObject(value json.RawMessage) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out bytes.Buffer
-	out.WriteByte('{')
+	expanded := make([]string, len(list))
 	for i, m := range list {
 		name, err := json.Marshal(m.name)
 		if err != nil {
 			return nil, err
 		}
-		expanded, err := p.expand(m.value)
+		value, err := p.expand(m.value)
 		if err != nil {
 			return nil, err
 		}
-		if i > 0 {
-			out.WriteByte(',')
-		}
-		out.Write(name)
-		out.WriteByte(':')
-		out.Write(expanded)
+		expanded[i] = string(name) + ":" + string(value)
 	}
-	out.WriteByte('}')
-	return out.Bytes(), nil
+	return json.RawMessage("{" + strings.Join(expanded, ",") + "}"), nil
 }
 
 func (p Pod) expandString(value json.RawMessage) (json.RawMessage, error) {
@@ -134,35 +127,24 @@ func (p Pod) expandString(value json.RawMessage) (json.RawMessage, error) {
 
 // lookup returns what a placeholder stands for.
 func (p Pod) lookup(name string) (string, error) {
-	var value, missing string
-	switch name {
-	case "pod.ip":
-		value, missing = addressText(p.IP), "no IPv4 address"
-	case "pod.ip6":
-		value, missing = addressText(p.IP6), "no IPv6 address"
-	case "pod.mac":
-		value, missing = p.MAC.String(), "no hardware address that we know of"
-	case "pod.ifindex":
-		if p.Ifindex != 0 {
-			value = strconv.Itoa(p.Ifindex)
-		}
-		missing = "no interface index that we know of"
-	case "pod.name":
-		value, missing = p.Name, "no name: the runtime gave no K8S_POD_NAME"
-	case "pod.namespace":
-		value, missing = p.Namespace, "no namespace: the runtime gave no K8S_POD_NAMESPACE"
-	default:
+	ifindex := ""
+	if p.Ifindex != 0 {
+		ifindex = strconv.Itoa(p.Ifindex)
+	}
+	// The text of an address that is not valid is empty.
+	found, known := map[string]struct{ value, missing string }{
+		"pod.ip":        {string(p.IP.AppendTo(nil)), "no IPv4 address"},
+		"pod.ip6":       {string(p.IP6.AppendTo(nil)), "no IPv6 address"},
+		"pod.mac":       {p.MAC.String(), "no hardware address that we know of"},
+		"pod.ifindex":   {ifindex, "no interface index that we know of"},
+		"pod.name":      {p.Name, "no name: the runtime gave no K8S_POD_NAME"},
+		"pod.namespace": {p.Namespace, "no namespace: the runtime gave no K8S_POD_NAMESPACE"},
+	}[name]
+	if !known {
 		return "", fmt.Errorf("unknown placeholder ${%s}; there are %s", name, placeholders)
 	}
-	if value == "" {
-		return "", errors.New("${" + name + "}: this pod has " + missing)
+	if found.value == "" {
+		return "", errors.New("${" + name + "}: this pod has " + found.missing)
 	}
-	return value, nil
-}
-
-func addressText(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.String()
+	return found.value, nil
 }

@@ -163,8 +163,8 @@ func (o *Object) choose(function string) (*ebpf.ProgramSpec, error) {
 		return spec, nil
 	}
 	var found []*ebpf.ProgramSpec
-	for _, name := range slices.Sorted(maps.Keys(o.spec.Programs)) {
-		if spec := o.spec.Programs[name]; checkKind(spec) == nil {
+	for _, spec := range o.spec.Programs {
+		if checkKind(spec) == nil {
 			found = append(found, spec)
 		}
 	}
