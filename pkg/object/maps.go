@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
+
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 // MapSettings says how a map of a program is to be made.
@@ -137,4 +139,64 @@ func align8(size uint32) uint64 { return (uint64(size) + 7) &^ 7 }
 // perCPU reports whether a map holds a value for each CPU.
 func perCPU(t ebpf.MapType) bool {
 	return t == ebpf.PerCPUHash || t == ebpf.PerCPUArray || t == ebpf.LRUCPUHash || t == ebpf.PerCPUCGroupStorage
+}
+
+// addEntryPrograms brings in the programs of a map's entries.
+func (p *Program) addEntryPrograms(m *ebpf.MapSpec) error {
+	for _, function := range entryPrograms(m) {
+		program := p.object.spec.Programs[function]
+		if program == nil {
+			return fmt.Errorf("no program %q; the object holds %s", function, inventory(p.object.spec.Programs))
+		}
+		if r := redirects[m.Type]; program.Type != ebpf.XDP || program.AttachType != r.attach {
+			return fmt.Errorf("program %q (section %q) cannot run on what a map of type %v redirects; that takes SEC(%q)", function, program.SectionName, m.Type, r.section)
+		}
+		if p.Spec.Programs[function] != nil {
+			continue
+		}
+		if err := p.addProgram(program); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entryPrograms returns the functions of the programs in a map's entries, some more than
+// once.
+func entryPrograms(spec *ebpf.MapSpec) []string {
+	var functions []string
+	for _, kv := range spec.Contents {
+		if entry, ok := kv.Value.(chain.EntryProgram); ok {
+			functions = append(functions, entry.Function)
+		}
+	}
+	return functions
+}
+
+// checkEntryPrograms refuses a map one of whose programs leads back to it: each would
+// keep the other in the kernel for ever.
+func (p *Program) checkEntryPrograms() error {
+	for name, spec := range p.Spec.Maps {
+		if len(entryPrograms(spec)) > 0 && slices.Contains(p.EntryProgramMaps(name), name) {
+			return fmt.Errorf("map %q: a program in its entries uses the map itself; the kernel would never let go of either", name)
+		}
+	}
+	return nil
+}
+
+// EntryProgramMaps returns the names of the maps that the programs in a map's entries
+// use, and of those that the programs in these use, each once; none for a map without
+// programs.
+func (p *Program) EntryProgramMaps(name string) []string {
+	var found []string
+	for left := []string{name}; len(left) > 0; left = left[1:] {
+		for _, function := range entryPrograms(p.Spec.Maps[left[0]]) {
+			for _, used := range mapsOf(p.Spec.Programs[function]) {
+				if !slices.Contains(found, used) {
+					found, left = append(found, used), append(left, used)
+				}
+			}
+		}
+	}
+	return found
 }

@@ -3,95 +3,12 @@
 package object
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
 )
-
-// entries makes entries of pairs of JSON values.
-func entries(pairs ...string) []MapEntry {
-	var list []MapEntry
-	for i := 0; i < len(pairs); i += 2 {
-		list = append(list, MapEntry{Key: json.RawMessage(pairs[i]), Value: json.RawMessage(pairs[i+1])})
-	}
-	return list
-}
-
-func TestEntries(t *testing.T) {
-	cpus := ebpf.MustPossibleCPU()
-	each := make([][]byte, cpus)
-	for i := range each {
-		each[i] = u32s(9)
-	}
-	ten := []byte{10, 0, 0, 0}
-	rule := append(append(u32s(1), u16s(80, 443)...), append(u32s(8), ten...)...)
-	tests := []struct {
-		name    string
-		entries []MapEntry
-		want    []ebpf.MapKV
-	}{
-		{"rules", entries(`"10.0.0.0/8"`, `{"verdict": 1, "ports": [80, 443], "from": "10.0.0.0/8"}`), []ebpf.MapKV{{Key: append(u32s(8), ten...), Value: rule}}},
-		{"rules", entries(`{"prefixlen": 8, "address": "10.0.0.0"}`, `{}`), []ebpf.MapKV{{Key: append(u32s(8), ten...), Value: make([]byte, 16)}}},
-		{"rules", entries(`"0.0.0.0/0"`, `{}`, `"0.0.0.0/1"`, `{}`), []ebpf.MapKV{{Key: u32s(0, 0), Value: make([]byte, 16)}, {Key: u32s(1, 0), Value: make([]byte, 16)}}},
-		{"rules", entries(`"10.0.0.0"`, `{}`), []ebpf.MapKV{{Key: append(u32s(32), ten...), Value: make([]byte, 16)}}},
-		{"rules6", entries(`"2001:db8::/32"`, `5`), []ebpf.MapKV{{Key: append(u32s(32), pad([]byte{0x20, 1, 0xd, 0xb8}, 16)...), Value: u32s(5)}}},
-		{"rules6", entries(`"10.0.0.0/8"`, `5`), []ebpf.MapKV{{Key: append(append(u32s(104), make([]byte, 10)...), 0xff, 0xff, 10, 0, 0, 0), Value: u32s(5)}}},
-		{"by_tag", entries(`{"prefixlen": 40, "tag": 7, "address": "10.0.0.0"}`, `5`), []ebpf.MapKV{{Key: append(u32s(40, 7), ten...), Value: u32s(5)}}},
-		{"names", entries(`"02:00:00:00:00:01"`, `"one"`), []ebpf.MapKV{{Key: []byte{2, 0, 0, 0, 0, 1}, Value: pad([]byte("one"), 8)}}},
-		{"list", entries(`3`, `5`, `"0x0"`, `6`), []ebpf.MapKV{{Key: u32s(3), Value: u64s(5)}, {Key: u32s(0), Value: u64s(6)}}},
-		{"each", entries(`1`, `9`), []ebpf.MapKV{{Key: u32s(1), Value: each}}},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			p := program(t, "maps.o", "")
-			if err := p.ConfigureMaps(map[string]MapSettings{test.name: {Entries: test.entries}}); err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(test.want, p.Spec.Maps[test.name].Contents); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestEntriesRefused(t *testing.T) {
-	tests := []struct {
-		name    string
-		entries []MapEntry
-		want    []string
-	}{
-		{"rules", entries(`"10.1.0.0/8"`, `{}`), []string{`object maps.o: map "rules": entry 0: key: `, "write 10.0.0.0/8"}},
-		{"rules", entries(`"2001:db8::/32"`, `{}`), []string{"is not an IPv4 address"}},
-		{"rules", entries(`"10.0.0.0/33"`, `{}`), []string{"is not a prefix"}},
-		{"rules", entries(`{"prefixlen": 33}`, `{}`), []string{"a prefix length of 33; the key has 32 bits"}},
-		{"rules", entries(`7`, `{}`), []string{"want an object, not 7"}},
-		{"rules", entries(`"10.0.0.0/8"`, `{}`, `{"prefixlen": 8, "address": "10.9.9.9"}`, `{}`), []string{"entries 0 and 1 have the same key"}},
-		{"rules", entries(`"10.0.0.0/8"`, `{"ports": [80, 70000]}`), []string{"entry 0: value.ports[1]: 70000 does not fit __u16"}},
-		{"rules", entries(`"10.0.0.0/8"`, `{"from": "10.0.0.0/40"}`), []string{"entry 0: value.from: "}},
-		{"by_tag", entries(`"10.0.0.0/8"`, `1`), []string{"struct tagged", "want an object"}},
-		{"names", entries(`"02:00:00:00:00:01"`, `"one"`, `"02-00-00-00-00-01"`, `"two"`), []string{"entries 0 and 1 have the same key"}},
-		{"list", entries(`4`, `1`), []string{"entry 0: key: index 4; the map's 4 entries are counted from 0"}},
-		{"list", entries(`1`, `1`, `"0x1"`, `2`), []string{"entries 0 and 1 have the same key"}},
-		{"list", entries(`0`, `1`, `1`, `1`, `2`, `1`, `3`, `1`, `4`, `1`), []string{"5 entries, and the map holds 4"}},
-		{"list", entries(`0`, ``), []string{"entry 0: value: it is missing"}},
-		{"list", entries(``, `0`), []string{"entry 0: key: it is missing"}},
-		{"list", entries(`0`, `{`), []string{"is not JSON"}},
-		{"each", entries(`0`, `[1, 2]`), []string{"want an integer for __u32"}},
-		{"untyped", entries(`1`, `1`), []string{"does not say its type", "__type(key"}},
-		{"jumps", entries(`0`, `1`), []string{"ProgramArray", "cannot be written as entries"}},
-		{"tables", entries(`0`, `1`), []string{"HashOfMaps", "cannot be written as entries"}},
-		{"events", entries(`0`, `1`), []string{"RingBuf", "no entries"}},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			err := program(t, "maps.o", "").ConfigureMaps(map[string]MapSettings{test.name: {Entries: test.entries}})
-			wantError(t, err, test.want...)
-		})
-	}
-}
 
 func TestConfigureMaps(t *testing.T) {
 	p := program(t, "maps.o", "")
@@ -160,4 +77,31 @@ func TestCheckMemory(t *testing.T) {
 			}
 		})
 	}
+}
+
+func wantKeys[V any](t *testing.T, got map[string]V, want ...string) {
+	t.Helper()
+	wanted := make(map[string]bool)
+	for _, name := range want {
+		wanted[name] = true
+	}
+	if diff := cmp.Diff(keys(wanted), keys(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Maps and variables that entry programs alone use are there once entries name those,
+// whatever the order of the names.
+func TestEntryProgramBringsItsOwn(t *testing.T) {
+	p := program(t, "stages.o", "")
+	if err := p.ConfigureMaps(map[string]MapSettings{
+		"aside": {Entries: entries(`0`, `5`)},
+		"ports": {Entries: entries(`7`, `{"ifindex": 3, "program": "count_out"}`)},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.SetGlobals(raw(`{"of_stage": 9, "of_member": 1}`)); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, program(t, "stages.o", "").SetGlobals(raw(`{"of_stage": 9}`)), "of_stage")
 }
