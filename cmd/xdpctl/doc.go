@@ -8,9 +8,9 @@
 //
 // # Mechanism
 //
-// All that it knows and does is package node's, one file a subcommand here; package
-// conflist reads networks' configurations, and package render makes tables. What only looks
-// takes no locks and changes nothing.
+// All that it knows and does is package node's, and each file here has the subcommands of one
+// subject; package conflist reads networks' configurations, and package render makes tables.
+// What only looks takes no locks and changes nothing.
 //
 // Data goes to stdout, as a table for people or as JSON or YAML, whose fields are the
 // same; what could not be done or read goes to stderr, one sentence a fault with what to do

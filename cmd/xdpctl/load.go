@@ -3,16 +3,24 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
+	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
+	"github.com/xdp-chain/xdp-chain/internal/record"
+	"github.com/xdp-chain/xdp-chain/internal/strict"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -132,4 +140,195 @@ func (o *output) printMember(m inspect.Member, sentence string) error {
 		sentence = strconv.Itoa(int(m.ID))
 	}
 	return o.print(m, sentence+"\n", nil)
+}
+
+func replaceCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "replace ID {--object FILE | --program NAME}",
+		Short: "Give a member another program, in its place in the chain",
+		Long: "Give a member another program, in one swap. It keeps its id, its name, its place in the\n" +
+			"chain and its counts, and those of its maps that the new program has in the same shape.",
+		Example:           "  xdpctl replace 7 --object ./filter-v2.o",
+		Args:              oneID,
+		ValidArgsFunction: onlyFirst(fromChains(idsOf)),
+	}
+	p := addProgram(cmd)
+	var force bool
+	cmd.Flags().BoolVar(&force, "force", false, "replace a member that came with a CNI network, too; CHECK of its pod then fails")
+	out := addOutput(cmd, formatText, formatJSON, formatYAML)
+	timeout := addTimeout(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ids, err := parseIDs(args)
+		if err != nil {
+			return err
+		}
+		r, err := p.read()
+		if err != nil {
+			return err
+		}
+		r.Force = force
+		ctx, cancel := timeout.context(cmd.Context())
+		defer cancel()
+		m, err := node.Default().Replace(ctx, ids[0], r)
+		if err != nil {
+			return failed(err)
+		}
+		return out.printMember(m, fmt.Sprintf("member %d (%s) runs %s, at position %d as before", m.ID, m.Name, m.Function, m.Position))
+	}
+	return cmd
+}
+
+func unloadCommand() *cobra.Command {
+	var all, force bool
+	cmd := &cobra.Command{
+		Use:   "unload {ID... | --iface INTERFACE --all}",
+		Short: "Take members out of their chains",
+		Long: "Take members out of their chains, each chain in one swap. What came after them moves\n" +
+			"up, and the chain goes with its last member. Either all ids are members' that may be\n" +
+			"taken, or nothing is.",
+		Example:           "  xdpctl unload 7 12\n  xdpctl unload --iface eth0 --all",
+		ValidArgsFunction: fromChains(idsOf),
+	}
+	on := addTarget(cmd)
+	cmd.Flags().BoolVar(&all, "all", false, "take all members that were loaded by hand on --iface")
+	cmd.Flags().BoolVar(&force, "force", false, "take members that came with a CNI network, too; CHECK of their pods then fails")
+	timeout := addTimeout(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ids, err := parseIDs(args)
+		if err != nil {
+			return err
+		}
+		switch {
+		case len(ids) > 0 && (all || on.given()):
+			return errors.New("ids, and --iface with --all, exclude each other; an id alone says which member")
+		case len(ids) == 0 && !all:
+			return errors.New("which members? Give their ids, which xdpctl list shows, or --iface with --all")
+		}
+		ctx, cancel := timeout.context(cmd.Context())
+		defer cancel()
+		n := node.Default()
+		if all {
+			at, err := on.resolve(n)
+			if err != nil {
+				return err
+			}
+			if ids, err = n.UnloadAll(ctx, at, force); err != nil {
+				return failed(err)
+			}
+		} else if err := n.Unload(ctx, force, ids...); err != nil {
+			return failed(err)
+		}
+		if quiet(cmd) {
+			return nil
+		}
+		what := "member"
+		if len(ids) > 1 {
+			what = "members"
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "unloaded %s %s\n", what, commaList(ids))
+		return unread(err)
+	}
+	return cmd
+}
+
+// commaList lists ids as people do.
+func commaList[N record.ID | uint32](ids []N) string {
+	list := make([]string, len(ids))
+	for i, id := range ids {
+		list[i] = fmt.Sprint(id)
+	}
+	return strings.Join(list, ", ")
+}
+
+// program is what the flags say of a program to run: where it comes from, and what is
+// set in it.
+type program struct {
+	object, entry, function string
+	globals, maps           []string
+	catalogDir              string
+}
+
+// addProgram gives a subcommand the flags that name a program.
+func addProgram(cmd *cobra.Command) *program {
+	p := &program{}
+	flags := cmd.Flags()
+	flags.StringVar(&p.object, "object", "", "BPF object `file` to take it from")
+	flags.StringVar(&p.entry, "program", "", "`name` of a catalog entry, such as a built-in program, to take")
+	flags.StringVar(&p.function, "function", "", "which `program` of an object that holds several")
+	flags.StringArrayVar(&p.globals, "global", nil, "set a global variable, as `NAME=VALUE`: JSON if it is JSON, else a string; may be repeated")
+	flags.StringArrayVar(&p.maps, "map", nil, `settings of a map, as `+"`NAME=JSON`"+`, such as rules={"maxEntries": 100}; may be repeated`)
+	flags.StringVar(&p.catalogDir, "catalog", config.DefaultCatalogDir, "`folder` of the catalog's files")
+	return p
+}
+
+// check returns nil where there is one source, and makes its path absolute.
+func (p *program) check() (err error) {
+	switch {
+	case p.object == "" && p.entry == "":
+		return errors.New("which program? Give --object with a file, or --program with a name of the catalog, such as --program count")
+	case p.object != "" && p.entry != "":
+		return errors.New("--object and --program exclude each other; --function takes one of several programs of an object")
+	case p.object != "":
+		p.object, err = filepath.Abs(p.object)
+	}
+	return err
+}
+
+// read reads what the flags say, as a replacement has it.
+func (p *program) read() (resolve.Replacement, error) {
+	if err := p.check(); err != nil {
+		return resolve.Replacement{}, err
+	}
+	r := resolve.Replacement{Object: p.object, Entry: p.entry, Function: p.function}
+	var err error
+	if p.entry != "" { // else there is no need of a catalog
+		if r.Catalog, err = catalog.Open(p.catalogDir); err != nil {
+			return r, failed(err)
+		}
+	}
+	if r.Globals, err = assignments("--global", p.globals, readGlobal); err != nil {
+		return r, err
+	}
+	r.Maps, err = assignments("--map", p.maps, readMapSettings)
+	return r, err
+}
+
+// assignments reads the NAME=VALUE of a flag that may be repeated; nil for none.
+func assignments[V any](flag string, texts []string, read func(value string) (V, error)) (map[string]V, error) {
+	if len(texts) == 0 {
+		return nil, nil
+	}
+	set := make(map[string]V, len(texts))
+	for _, text := range texts {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("%s %q is no assignment; give it as NAME=VALUE", flag, text)
+		}
+		if _, twice := set[name]; twice {
+			return nil, fmt.Errorf("%s sets %s twice; which one counts would be a guess", flag, name)
+		}
+		v, err := read(value)
+		if err != nil {
+			return nil, render.InEachLine(flag+" "+name, err)
+		}
+		set[name] = v
+	}
+	return set, nil
+}
+
+// readGlobal reads JSON if it is JSON, and else a string.
+func readGlobal(text string) (json.RawMessage, error) {
+	if json.Valid([]byte(text)) {
+		return json.RawMessage(text), nil
+	}
+	return json.Marshal(text)
+}
+
+func readMapSettings(text string) (config.MapSettings, error) {
+	var s config.MapSettings
+	err := strict.JSON([]byte(text), &s, strict.Options{Document: "the settings"})
+	if errors.As(err, new(*strict.SyntaxError)) {
+		err = fmt.Errorf(`it is not JSON: %w; give an object such as {"maxEntries": 100, "entries": [{"key": 1, "value": 2}]}`, err)
+	}
+	return s, err
 }

@@ -4,15 +4,21 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/version"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 func main() {
@@ -116,4 +122,100 @@ func versionCommand() *cobra.Command {
 func quiet(cmd *cobra.Command) bool {
 	q, _ := cmd.Flags().GetBool("quiet") // the flag is there
 	return q
+}
+
+// What follows is as cobra's functions of about the same names, but for the sentences.
+
+// noArguments is for subcommands whose flags say it all.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%q is one word too many; %s --help shows what %s takes", args[0], cmd.CommandPath(), cmd.Name())
+}
+
+// oneID is for subcommands that are about one member.
+func oneID(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return nil
+	}
+	return fmt.Errorf("which member? Give one id, as xdpctl list shows them: %s 7", cmd.CommandPath())
+}
+
+// files is for subcommands that read files.
+func files(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return nil
+	}
+	return fmt.Errorf("which file? Give one or more, such as %s /etc/cni/net.d/10-podnet.conflist", cmd.CommandPath())
+}
+
+// parseIDs takes ids as they are shown.
+func parseIDs(args []string) ([]record.ID, error) {
+	ids := make([]record.ID, len(args))
+	for i, arg := range args {
+		id, err := strconv.ParseUint(arg, 10, 31)
+		if err != nil || id == 0 {
+			return nil, fmt.Errorf("%q is no member's id; xdpctl list shows them, as numbers from 1", arg)
+		}
+		ids[i] = record.ID(id)
+	}
+	return ids, nil
+}
+
+// parseKeys takes keys as they are shown.
+func parseKeys(args []string) ([]chain.Key, error) {
+	keys := make([]chain.Key, len(args))
+	for i, arg := range args {
+		if err := keys[i].UnmarshalText([]byte(arg)); err != nil {
+			return nil, fmt.Errorf("%w; keys are in the first column of xdpctl list", err)
+		}
+	}
+	return keys, nil
+}
+
+// flagError says in one sentence what is wrong with a flag. Package pflag hands over what
+// package strconv says of a number, which names a function of Go.
+func flagError(cmd *cobra.Command, err error) error {
+	var value *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &value) && errors.As(err, new(*strconv.NumError)):
+		return fmt.Errorf("invalid argument %q for \"--%s\" flag: want a whole number that is not too large", value.GetValue(), value.GetFlag().Name)
+	case errors.As(err, &value):
+		return err // says what the flag takes
+	}
+	return fmt.Errorf("%w; %s --help shows the flags", err, cmd.CommandPath())
+}
+
+// defaultTimeout is longer than any change takes on a machine that is not overloaded.
+const defaultTimeout = 10 * time.Second
+
+// timeout bounds a change: how long it may wait for others who change the same chain,
+// and for the kernel.
+type timeout time.Duration
+
+// String prints the duration.
+func (t *timeout) String() string { return time.Duration(*t).String() }
+
+// Type names the value in help texts.
+func (t *timeout) Type() string { return "duration" }
+
+// Set takes a duration that is more than none.
+func (t *timeout) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return errors.New("give a time such as 10s or 2m")
+	}
+	*t = timeout(d)
+	return nil
+}
+
+func addTimeout(cmd *cobra.Command) *timeout {
+	t := timeout(defaultTimeout)
+	cmd.Flags().Var(&t, "timeout", "how long it may take, others' locks included")
+	return &t
+}
+
+func (t *timeout) context(parent context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(parent, time.Duration(*t))
 }

@@ -9,11 +9,19 @@
 package render
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/sys/unix"
 )
 
 // Table is rows of cells in aligned columns.
@@ -186,4 +194,163 @@ func Printable(text string) string {
 		return text
 	}
 	return strings.Trim(fmt.Sprintf("%+q", text), `"`)
+}
+
+// Screen is what fits where something is printed. The zero value is that of a file.
+type Screen struct {
+	// Width is the terminal's, in columns; 0 is as wide as it takes.
+	Width int
+	// Colour tells whether colours are shown.
+	Colour bool
+	// Wide has all columns of a table.
+	Wide bool
+}
+
+// ScreenOf finds out what w takes: colours are for terminals whose user wants them
+// (no-color.org), and only a terminal's width limits a table that is not asked for wide.
+func ScreenOf(w io.Writer, wide bool) Screen {
+	s := Screen{Wide: wide}
+	if !IsTerminal(w) {
+		return s
+	}
+	s.Colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	if size, err := unix.IoctlGetWinsize(int(w.(*os.File).Fd()), unix.TIOCGWINSZ); err == nil && !wide {
+		s.Width = int(size.Col)
+	}
+	return s
+}
+
+// IsTerminal tells whether a writer is a terminal's file.
+func IsTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// Colour is an SGR parameter of ECMA-48; 0 is none.
+type Colour int
+
+// The colours there are.
+const (
+	Red    Colour = 31 // what fails, or drops
+	Green  Colour = 32 // what is well
+	Yellow Colour = 33 // warnings
+)
+
+// Of is a cell in a colour.
+func (c Colour) Of(value any) Cell { return Cell{fmt.Sprint(value), c} }
+
+// Paint returns a text in a colour, where the screen shows some.
+func (s Screen) Paint(c Colour, text string) string {
+	if c == 0 || !s.Colour {
+		return text
+	}
+	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", int(c), text)
+}
+
+// Note is a sentence below the line of a table that it is about.
+func (s Screen) Note(sentence string) string { return "  " + s.Wrap(sentence, 2, 4) }
+
+// Wrap returns a text that begins in column at, from 0, in lines that are wrapped between
+// words where a terminal has no room for the next one. All but the first are indented.
+func (s Screen) Wrap(text string, at, indent int) string {
+	var out strings.Builder
+	for i, word := range strings.Fields(Printable(text)) {
+		length := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case s.Width > 0 && at+1+length > s.Width:
+			out.WriteString("\n" + strings.Repeat(" ", indent))
+			at = indent
+		default:
+			out.WriteString(" ")
+			at++
+		}
+		out.WriteString(word)
+		at += length
+	}
+	out.WriteString("\n")
+	return out.String()
+}
+
+// Lines returns the lines of an error that say something; none of nil.
+func Lines(err error) []string {
+	if err == nil {
+		return nil
+	}
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// InOneLine returns the lines of an error with semicolons between them.
+func InOneLine(err error) string { return strings.Join(Lines(err), "; ") }
+
+// InEachLine puts a place in front of every line of an error.
+func InEachLine(place string, err error) error {
+	var errs []error
+	for _, line := range Lines(err) {
+		errs = append(errs, fmt.Errorf("%s: %s", place, line))
+	}
+	return errors.Join(errs...)
+}
+
+// Value writes a value as JSON, or as YAML with the same fields in the same order.
+func Value(w io.Writer, value any, asYAML bool) error {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(value)
+	if err == nil && asYAML {
+		err = makeYAML(&text)
+	}
+	if err == nil {
+		_, err = w.Write(text.Bytes())
+	}
+	return err
+}
+
+// makeYAML makes YAML in its usual style of JSON, which is YAML too.
+func makeYAML(text *bytes.Buffer) error {
+	var document yaml.Node
+	if err := yaml.Unmarshal(text.Bytes(), &document); err != nil {
+		return err
+	}
+	inBlocks(&document)
+	text.Reset()
+	enc := yaml.NewEncoder(text)
+	enc.SetIndent(2)
+	if err := enc.Encode(&document); err != nil {
+		return err
+	}
+	return enc.Close()
+}
+
+// inBlocks forgets braces and quotes. The encoder quotes what would be no string of YAML
+// 1.2 otherwise, and has no other way to write what is empty.
+func inBlocks(n *yaml.Node) {
+	if n.Tag != "!!str" || !misread(n.Value) {
+		n.Style = 0
+	}
+	for _, child := range n.Content {
+		inBlocks(child)
+	}
+}
+
+// misread tells whether readers of YAML 1.1 take a string for something else: a truth value
+// (yaml.org/type/bool.html), or a number to the base of 60 (yaml.org/type/int.html).
+func misread(text string) bool {
+	switch strings.ToLower(text) {
+	case "y", "n", "yes", "no", "on", "off":
+		return true
+	}
+	return strings.Contains(text, ":") && strings.Trim(text, "0123456789:+-_.") == ""
 }
