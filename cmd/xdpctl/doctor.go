@@ -175,17 +175,11 @@ func checkText(s render.Screen, checked []doctor.CheckedChain, onlyDiffering boo
 			state = render.Red.Of("differs")
 		}
 		t.Add(c.Key, c.Interface, spacePath(c.NetNS), state)
-	}
-	lines := t.Lines(s)
-	var out strings.Builder
-	out.WriteString(lines[0])
-	for i, c := range checked {
-		out.WriteString(lines[i+1])
 		for _, d := range c.Differences {
-			fmt.Fprintf(&out, "  %s\n", render.Printable(d))
+			t.AddText("  " + render.Printable(d) + "\n")
 		}
 	}
-	return out.String()
+	return t.Text(s)
 }
 
 // gcPatience is how long gc works by default: each chain takes some tens of milliseconds

@@ -81,37 +81,26 @@ func idsText(chains []inspect.Chain) string {
 
 // listText has a line for each chain, and below it one for each member.
 func listText(s render.Screen, chains []inspect.Chain, now time.Time) string {
-	heads, members := chainTable(chains).Lines(s), memberTable(chains, now).Lines(s)
-	var out strings.Builder
-	out.WriteString(heads[0] + members[0])
-	next := 1
-	for i, c := range chains {
-		out.WriteString(heads[i+1])
-		for _, reason := range reasons(c) {
-			out.WriteString(s.Note(reason))
-		}
-		for range c.Members {
-			out.WriteString(members[next])
-			next++
-		}
-	}
-	return out.String()
-}
-
-// chainTable has a line for each chain.
-func chainTable(chains []inspect.Chain) *render.Table {
 	t := render.New("",
 		render.Col("CHAIN"), render.Col("POD", render.Cut), render.Col("INTERFACE"), render.Col("SIDE"), render.Col("MODE"),
 		render.Col("DISPATCHER", render.Wide), render.Col("ATTACH", render.Wide),
 		render.Col("GENERATION", render.Wide, render.Right), render.Col("NETNS", render.Wide))
+	members := memberTable(chains, now).Lines(s)
+	t.AddText(members[0])
+	next := 1
 	for _, c := range chains {
 		var mode any = c.Mode
 		if c.ModeReason != "" {
 			mode = render.Yellow.Of(c.Mode)
 		}
 		t.Add(c.Key, podOf(c.Owners, c.NetNS), c.Interface, c.Side, mode, c.Dispatcher, c.Attach, c.Generation, c.NetNS)
+		for _, reason := range reasons(c) {
+			t.AddText(s.Note(reason))
+		}
+		t.AddText(strings.Join(members[next:next+len(c.Members)], ""))
+		next += len(c.Members)
 	}
-	return t
+	return t.Text(s)
 }
 
 // memberTable has a line for each member of each chain, aligned over all.
@@ -243,60 +232,39 @@ func getCommand() *cobra.Command {
 
 // describe is the text of all that is known of a member.
 func describe(s render.Screen, d inspect.Detail) string {
-	v := description{facts: render.New("  ", render.Col(""), render.Col("")), titles: make(map[int]string)}
+	v := description{table: render.New("  ", render.Col(""), render.Col(""))}
 	v.state(d)
 	v.maps(d.Maps)
 	v.place(d)
 	v.kernel(d)
-	return v.text(s)
+	return strings.Join(v.table.Lines(s)[1:], "") // without the header
 }
 
 // description is what is known of one thing, a line each, below titles.
-type description struct {
-	facts  *render.Table
-	lines  int            // of facts
-	titles map[int]string // by the line that they stand above
-}
-
-func (v *description) title(text string) { v.titles[v.lines] = text }
+type description struct{ table *render.Table }
 
 // add adds values of one label, of which the first stands beside it. What is empty is
 // said to be none.
-func (v *description) add(label string, values ...string) {
+func (v description) add(label string, values ...string) {
 	if len(values) == 0 || len(values) == 1 && values[0] == "" {
 		values = []string{"none"}
 	}
 	for _, value := range values {
-		v.facts.Add(label, value)
-		v.lines++
+		v.table.Add(label, value)
 		label = ""
 	}
 }
 
 // number adds one where it is told.
-func (v *description) number(label string, value uint64) {
+func (v description) number(label string, value uint64) {
 	if value != 0 {
 		v.add(label, strconv.FormatUint(value, 10))
 	}
 }
 
-func (v *description) text(s render.Screen) string {
-	var out strings.Builder
-	for i, line := range v.facts.Lines(s)[1:] {
-		if title, ok := v.titles[i]; ok {
-			if i > 0 {
-				out.WriteString("\n")
-			}
-			out.WriteString(title + "\n")
-		}
-		out.WriteString(line)
-	}
-	return out.String()
-}
-
 // state says what the member is.
-func (v *description) state(d inspect.Detail) {
-	v.title("State")
+func (v description) state(d inspect.Detail) {
+	v.table.AddText("State\n")
 	v.add("ID", fmt.Sprint(d.ID))
 	v.add("Name", d.Name)
 	v.add("Object", d.Origin)
@@ -307,7 +275,7 @@ func (v *description) state(d inspect.Detail) {
 }
 
 // maps says of each map where it is pinned, with whom it goes, and who else uses it.
-func (v *description) maps(list []inspect.MemberMap) {
+func (v description) maps(list []inspect.MemberMap) {
 	var pins, owners, users []string
 	for _, m := range list {
 		pins = append(pins, m.Pins...)
@@ -325,7 +293,7 @@ func (v *description) maps(list []inspect.MemberMap) {
 }
 
 // place says where the member is.
-func (v *description) place(d inspect.Detail) {
+func (v description) place(d inspect.Detail) {
 	v.add("Priority", strconv.Itoa(d.Priority))
 	v.add("Interface", fmt.Sprintf("%s (index %d)", d.Interface, d.Ifindex))
 	v.add("Netns", spacePath(d.NetNS))
@@ -362,7 +330,7 @@ func fullOwner(o record.Owner) string {
 }
 
 // kernel says what the kernel tells of the member's program.
-func (v *description) kernel(d inspect.Detail) {
+func (v description) kernel(d inspect.Detail) {
 	title, ids := "Kernel state", commaList(d.MapIDs)
 	if d.WholeChain {
 		title += " of the chain's one program, in which the member is a function"
@@ -370,7 +338,7 @@ func (v *description) kernel(d inspect.Detail) {
 			ids += " (the member's own)"
 		}
 	}
-	v.title(title)
+	v.table.AddText("\n" + title + "\n")
 	k := d.Kernel
 	if k == nil {
 		v.add("Program ID", d.KernelReason)

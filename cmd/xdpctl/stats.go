@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -146,22 +145,16 @@ func flowsText(s render.Screen, chains []inspect.ChainFlows, now time.Time) stri
 	t := render.New("", render.Col("CHAIN"), render.Col("POD"), render.Col("INTERFACE"), render.Col("SIDE"), render.Col("MEMBER"))
 	for _, c := range chains {
 		t.Add(c.Key, cmp.Or(podOfOwner(c.Owner), spacePath(c.NetNS)), c.Interface, c.Side, c.Member)
-	}
-	heads := t.Lines(s)
-	var out strings.Builder
-	out.WriteString(heads[0])
-	for i, c := range chains {
-		out.WriteString(heads[i+1])
 		for _, note := range []string{c.Shared, c.Reason} {
 			if note != "" {
-				out.WriteString("  " + note + "\n")
+				t.AddText("  " + note + "\n")
 			}
 		}
 		if c.Reason == "" {
-			out.WriteString(flowTable(s, c, now))
+			t.AddText(flowTable(s, c, now))
 		}
 	}
-	return out.String()
+	return t.Text(s)
 }
 
 // flowTable has a line for each flow, and below them one for each kind of what is of none,

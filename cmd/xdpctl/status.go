@@ -47,41 +47,25 @@ func statusCommand() *cobra.Command {
 	return cmd
 }
 
-// statusText has a line for each namespace, and below it what [hookTable] has of it.
+// statusText has a line for each namespace, below it one for each hook, and below that one
+// for each member.
 func statusText(s render.Screen, hooks []inspect.Hook) string {
 	if len(hooks) == 0 {
 		return "no XDP programs here\n"
 	}
-	lines := hookTable(hooks).Lines(s)
-	var out strings.Builder
-	out.WriteString(lines[0])
-	next, netns := 1, ""
-	for _, h := range hooks {
-		if h.NetNS != netns {
-			netns = h.NetNS
-			out.WriteString(render.Printable(spaceOf(h)) + "\n")
-		}
-		out.WriteString(lines[next])
-		if note := holding(h); note != "" {
-			out.WriteString(s.Note(note))
-		}
-		out.WriteString(strings.Join(lines[next+1:next+1+len(h.Members)], ""))
-		next += 1 + len(h.Members)
-	}
-	return out.String()
-}
-
-// hookTable has a line for each hook, and below it one for each member.
-func hookTable(hooks []inspect.Hook) *render.Table {
 	t := render.New("",
 		render.Col("INTERFACE", render.Cut), render.Col("PRIO", render.Right), render.Col("PROGRAM", render.Cut),
 		render.Col("MODE"), render.Col("ID", render.Right), render.Col("TAG"), render.Col("ACTIONS"),
 		render.Col("CHAIN", render.Wide), render.Col("MEMBER", render.Wide, render.Right), render.Col("FUNCTION", render.Wide), render.Col("ATTACH", render.Wide))
+	netns := ""
 	for _, h := range hooks {
+		if h.NetNS != netns {
+			netns = h.NetNS
+			t.AddText(render.Printable(spaceOf(h)) + "\n")
+		}
 		switch {
 		case h.Owner == inspect.NoOwner:
 			t.Add(h.Interface, "", "(none)")
-			continue
 		case h.State != nil && *h.State != state.Running:
 			t.Add(h.Interface, "", render.Yellow.Of("("+h.State.String()+")"), "", "", "", "", h.Key, "", "", h.Attach)
 		case h.Owner == inspect.ChainOwner:
@@ -89,11 +73,14 @@ func hookTable(hooks []inspect.Hook) *render.Table {
 		default:
 			t.Add(h.Interface, "", render.Yellow.Of(h.Name), h.Mode, h.ProgramID, h.Tag, "", "", "", "", h.Attach)
 		}
+		if note := holding(h); note != "" {
+			t.AddText(s.Note(note))
+		}
 		for _, m := range h.Members {
 			t.Add(" =>", m.Priority, m.Name, "", orNothing(m.ProgramID), m.Tag, actions(m.ProceedOn), "", orNothing(m.ID), m.Function, "")
 		}
 	}
-	return t
+	return t.Text(s)
 }
 
 // actions leaves out the verdict with which an empty slot of a dispatcher says that it

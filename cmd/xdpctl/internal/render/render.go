@@ -24,11 +24,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Table is rows of cells in aligned columns.
+// Table is rows of cells in aligned columns, with other text between them.
 type Table struct {
 	columns []Column
-	rows    [][]Cell
+	rows    []row
 	indent  string
+}
+
+// row is a line of cells or, without any, lines of text.
+type row struct {
+	cells []Cell
+	text  string
 }
 
 // Column is what a table has in each row.
@@ -80,37 +86,43 @@ func New(indent string, columns ...Column) *Table {
 // value that is a [Cell] may have a colour. The last of fewer values than there are
 // columns may be longer than its column is wide.
 func (t *Table) Add(values ...any) {
-	row := make([]Cell, len(values))
+	cells := make([]Cell, len(values))
 	for i, value := range values {
 		c, ok := value.(Cell)
 		if !ok {
 			c = Cell{text: fmt.Sprint(value)}
 		}
-		row[i] = Cell{Printable(c.text), c.colour}
+		cells[i] = Cell{Printable(c.text), c.colour}
 	}
-	t.rows = append(t.rows, row)
+	t.rows = append(t.rows, row{cells: cells})
 }
+
+// AddText adds lines, each with its newline, that stand below the last row as they are.
+func (t *Table) AddText(lines string) { t.rows = append(t.rows, row{text: lines}) }
 
 // Text returns the header and the rows.
 func (t *Table) Text(s Screen) string { return strings.Join(t.Lines(s), "") }
 
-// Lines returns the header and a line for each row, each with its newline.
+// Lines returns the header, a line for each row, with its newline, and each text.
 func (t *Table) Lines(s Screen) []string {
 	header := make([]Cell, len(t.columns))
 	for i, c := range t.columns {
 		header[i] = Cell{text: c.title}
 	}
-	rows := append([][]Cell{header}, t.rows...)
+	rows := append([]row{{cells: header}}, t.rows...)
 	widths := t.widths(rows, s)
 	lines := make([]string, len(rows))
-	for i, row := range rows {
-		lines[i] = t.line(row, widths, s)
+	for i, r := range rows {
+		lines[i] = r.text
+		if r.cells != nil {
+			lines[i] = t.line(r.cells, widths, s)
+		}
 	}
 	return lines
 }
 
 // widths returns how wide each column is; below 0 is one that is not shown.
-func (t *Table) widths(rows [][]Cell, s Screen) []int {
+func (t *Table) widths(rows []row, s Screen) []int {
 	widths := make([]int, len(t.columns))
 	total := len(t.indent) - Gap
 	for i, c := range t.columns {
@@ -118,9 +130,9 @@ func (t *Table) widths(rows [][]Cell, s Screen) []int {
 			widths[i] = -1
 			continue
 		}
-		for _, row := range rows {
-			if i < len(row) && !t.runsOn(row, i) {
-				widths[i] = max(widths[i], utf8.RuneCountInString(row[i].text))
+		for _, r := range rows {
+			if i < len(r.cells) && !t.runsOn(r.cells, i) {
+				widths[i] = max(widths[i], utf8.RuneCountInString(r.cells[i].text))
 			}
 		}
 		total += widths[i] + Gap

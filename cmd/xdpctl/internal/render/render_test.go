@@ -63,6 +63,26 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// Text between rows stands as it is, and widens no column.
+func TestTextBetweenRows(t *testing.T) {
+	table := New("  ", Col("NAME", Cut), Col("PACKETS"))
+	table.AddText("first\n")
+	table.Add("acl", 12)
+	table.AddText("\ttwo lines\nthat are longer than the screen\n")
+	table.AddText("")
+	table.Add("count", 4)
+	const want = `  NAME   PACKETS
+first
+  acl    12
+	two lines
+that are longer than the screen
+  count  4
+`
+	if diff := cmp.Diff(want, table.Text(Screen{Width: 10})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // What ends a row early neither widens its column nor is cut.
 func TestShortRow(t *testing.T) {
 	table := New("  ", Col("NAME", Cut), Col("PACKETS"), Col("RATE"))
