@@ -16,7 +16,6 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
-	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
 
@@ -91,8 +90,7 @@ func (t *target) resolve(n *node.Node) (node.Place, error) {
 
 // netNS returns the path of the namespace; empty is the command's own.
 func (t *target) netNS(n *node.Node) (string, error) {
-	set := t.netNSFlags()
-	switch {
+	switch set := t.netNSFlags(); {
 	case len(set) == 0:
 		return "", nil
 	case len(set) > 1:
@@ -164,13 +162,12 @@ func (t *target) filter(n *node.Node) (func(inspect.Chain) bool, error) {
 // filterPod takes what the pod has on either end of its veths, and what others have in its
 // namespace. path is that, if notFound is nil; else it is enough that the pod has a chain.
 func (t *target) filterPod(n *node.Node, path string, notFound error) (func(inspect.Chain) bool, error) {
-	pod, err := parsePod(t.pod)
-	if err != nil {
+	if err := checkPod(t.pod); err != nil {
 		return nil, err
 	}
 	cookie := cookieAt(path)
 	takes := func(c inspect.Chain) bool {
-		its := slices.ContainsFunc(c.Owners, pod.owns) || cookie != 0 && c.Key.Cookie == cookie
+		its := slices.Contains(podsOf(c.Owners), t.pod) || cookie != 0 && c.Key.Cookie == cookie
 		return its && (t.iface == "" || c.Interface == t.iface)
 	}
 	if notFound != nil {
@@ -194,78 +191,67 @@ func openNetNS(path string) (*netdev.NetNS, error) {
 // got: its default, and the one that runtimes had before.
 var cniCaches = []string{libcni.CacheDir, libcni.CacheDir + "/cache"}
 
-// podName is a Kubernetes pod's.
-type podName struct{ namespace, name string }
-
-// parsePod takes NAMESPACE/NAME.
-func parsePod(text string) (podName, error) {
-	namespace, name, _ := strings.Cut(text, "/")
+// checkPod returns nil for NAMESPACE/NAME.
+func checkPod(pod string) error {
+	namespace, name, _ := strings.Cut(pod, "/")
 	if namespace == "" || name == "" || strings.Contains(name, "/") {
-		return podName{}, fmt.Errorf("--pod %q is no pod; give it as NAMESPACE/NAME, such as default/web-0", text)
+		return fmt.Errorf("--pod %q is no pod; give it as NAMESPACE/NAME, such as default/web-0", pod)
 	}
-	return podName{namespace, name}, nil
-}
-
-// owns tells whether an owner is an attachment of the pod.
-func (p podName) owns(o record.Owner) bool {
-	return o.PodNamespace == p.namespace && o.PodName == p.name
+	return nil
 }
 
 // netNSOfPod finds a pod's network namespace by its chains, and where it has none by the
 // runtime's cached CNI results.
-func netNSOfPod(n *node.Node, text string) (string, error) {
-	pod, err := parsePod(text)
-	if err != nil {
+func netNSOfPod(n *node.Node, pod string) (string, error) {
+	if err := checkPod(pod); err != nil {
 		return "", err
 	}
-	paths, unreadable := pod.recorded(n)
+	paths, unreadable := recordedNetNS(n, pod)
 	if len(paths) == 0 {
 		var err error
-		paths, err = pod.cached()
+		paths, err = cachedNetNS(pod)
 		unreadable = errors.Join(unreadable, err)
 	}
 	switch {
 	case len(paths) == 1:
 		return paths[0], nil
 	case len(paths) > 1:
-		return "", unread(fmt.Errorf("pod %s has %d network namespaces, all but one of earlier sandboxes: give --netns one of %s", text, len(paths), strings.Join(paths, ", ")))
+		return "", unread(fmt.Errorf("pod %s has %d network namespaces, all but one of earlier sandboxes: give --netns one of %s", pod, len(paths), strings.Join(paths, ", ")))
 	case unreadable != nil:
-		return "", unread(fmt.Errorf("pod %s was not found in what could be read: %w", text, unreadable))
+		return "", unread(fmt.Errorf("pod %s was not found in what could be read: %w", pod, unreadable))
 	}
-	return "", absent(fmt.Errorf("no pod %s on this node: neither a chain nor a cached CNI result is of it; --pid with one of its processes, or --netns, leads there if it runs (on the host's network, leave --pod out)", text))
+	return "", absent(fmt.Errorf("no pod %s on this node: neither a chain nor a cached CNI result is of it; --pid with one of its processes, or --netns, leads there if it runs (on the host's network, leave --pod out)", pod))
 }
 
-// recorded returns the namespaces in which the pod has chains.
-func (p podName) recorded(n *node.Node) ([]string, error) {
+// recordedNetNS returns the namespaces in which a pod has chains.
+func recordedNetNS(n *node.Node, pod string) ([]string, error) {
 	chains, err := inspect.List(n.Node)
 	var paths []string
 	for _, c := range chains {
-		if c.Side == config.PodSide && slices.ContainsFunc(c.Owners, p.owns) && !slices.Contains(paths, c.NetNS) && cookieAt(c.NetNS) == c.Key.Cookie {
+		if c.Side == config.PodSide && slices.Contains(podsOf(c.Owners), pod) && !slices.Contains(paths, c.NetNS) && cookieAt(c.NetNS) == c.Key.Cookie {
 			paths = append(paths, c.NetNS)
 		}
 	}
 	return paths, err
 }
 
-// cached returns the namespaces that runtimes have attached for the pod.
-func (p podName) cached() ([]string, error) {
+// cachedNetNS returns the namespaces that runtimes have attached for a pod.
+func cachedNetNS(pod string) ([]string, error) {
+	namespace, name, _ := strings.Cut(pod, "/")
 	var paths []string
 	var errs []error
 	for _, folder := range cniCaches {
 		attachments, err := libcni.NewCNIConfigWithCacheDir(nil, folder, nil).GetCachedAttachments("")
 		errs = append(errs, err)
 		for _, a := range attachments {
-			if p.isOf(a) && !slices.Contains(paths, a.NetNS) && cookieAt(a.NetNS) != 0 {
+			its := slices.Contains(a.CniArgs, [2]string{"K8S_POD_NAMESPACE", namespace}) &&
+				slices.Contains(a.CniArgs, [2]string{"K8S_POD_NAME", name})
+			if its && !slices.Contains(paths, a.NetNS) && cookieAt(a.NetNS) != 0 {
 				paths = append(paths, a.NetNS)
 			}
 		}
 	}
 	return paths, errors.Join(errs...)
-}
-
-func (p podName) isOf(a *libcni.NetworkAttachment) bool {
-	return slices.Contains(a.CniArgs, [2]string{"K8S_POD_NAMESPACE", p.namespace}) &&
-		slices.Contains(a.CniArgs, [2]string{"K8S_POD_NAME", p.name})
 }
 
 // cookieAt returns the cookie of the namespace that a path leads to, 0 for none.
