@@ -39,10 +39,7 @@ func Read(path string) (*config.Conf, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	c, err := parseEntry(list, i)
-	if err != nil {
-		return nil, render.InEachLine(path, err)
-	}
-	return c, nil
+	return c, render.InEachLine(path, err)
 }
 
 // ourEntries returns which plugins of a network are ours.
@@ -69,14 +66,14 @@ func ourEntry(list *libcni.NetworkConfigList) (int, error) {
 	}
 }
 
-// parseEntry reads our entry. Errors are a sentence a line, each with the entry's place.
+// parseEntry reads our entry; nil with an error. Errors are a sentence a line, each with the
+// entry's place.
 func parseEntry(list *libcni.NetworkConfigList, i int) (*config.Conf, error) {
 	c, err := config.Parse(list.Plugins[i].Bytes)
-	if err != nil {
-		return nil, render.InEachLine(entryPath(i), err)
+	if err == nil {
+		c.Name = list.Name
 	}
-	c.Name = list.Name
-	return c, nil
+	return c, render.InEachLine(entryPath(i), err)
 }
 
 func entryPath(i int) string { return fmt.Sprintf("plugins[%d]", i) }
@@ -308,7 +305,11 @@ func (v *Validation) allowed(c *config.Conf, at string, alone func(string, confi
 		if len(v.Faults) > faults {
 			continue
 		}
-		if err := tryAnnotation(c, name, last); errors.Is(err, config.ErrPolicy) {
+		annotation, err := json.Marshal([]map[string]any{{"name": name, "priority": last}})
+		if err == nil {
+			_, err = Preview(c, string(annotation))
+		}
+		if errors.Is(err, config.ErrPolicy) {
 			v.warn("%s: a pod that asks for it is refused: %s", path, strings.TrimPrefix(err.Error(), config.ErrPolicy.Error()+": "))
 		} else if err != nil {
 			v.fault("%s: %v", path, err)
@@ -316,16 +317,8 @@ func (v *Validation) allowed(c *config.Conf, at string, alone func(string, confi
 	}
 }
 
-// tryAnnotation goes the way of a pod that asks for a program.
-func tryAnnotation(c *config.Conf, name string, priority int) error {
-	annotation, err := json.Marshal([]map[string]any{{"name": name, "priority": priority}})
-	if err == nil {
-		_, err = Preview(c, string(annotation))
-	}
-	return err
-}
-
-// Preview returns the chains of a pod with an annotation, which may be empty.
+// Preview goes the way of an ADD up to where that would touch something, and returns the
+// chains of a pod with an annotation, which may be empty.
 func Preview(c *config.Conf, annotation string) ([]node.PlannedChain, error) {
 	a, err := resolve.AttachmentFor(c, map[string]string{catalog.Annotation: annotation})
 	if err != nil {

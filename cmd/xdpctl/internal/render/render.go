@@ -305,7 +305,7 @@ func Lines(err error) []string {
 // InOneLine returns the lines of an error with semicolons between them.
 func InOneLine(err error) string { return strings.Join(Lines(err), "; ") }
 
-// InEachLine puts a place in front of every line of an error.
+// InEachLine puts a place in front of every line of an error; nil of nil.
 func InEachLine(place string, err error) error {
 	var errs []error
 	for _, line := range Lines(err) {
