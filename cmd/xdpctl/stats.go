@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,13 +27,14 @@ func statsCommand() *cobra.Command {
 	}
 	var before *sample // of the look before
 	addWatch(cmd, "show it again every second, with packets per second, until interrupted", func(s render.Screen) (*frame, error) {
-		now, err := takeSample(node.Default())
-		if len(now.stats) == 0 && err != nil {
+		stats, err := inspect.Stats(node.Default().Node)
+		if len(stats) == 0 && err != nil {
 			return nil, err
 		}
+		now := &sample{time.Now(), stats}
 		text := now.text(s, before)
 		before = now
-		return &frame{now.stats, text}, err
+		return &frame{stats, text}, err
 	})
 	return cmd
 }
@@ -41,13 +43,6 @@ func statsCommand() *cobra.Command {
 type sample struct {
 	at    time.Time
 	stats []inspect.ChainStats
-}
-
-// takeSample reads the counts of the node's chains. What could be read is in the
-// sample even where there is an error.
-func takeSample(n *node.Node) (*sample, error) {
-	stats, err := inspect.Stats(n.Node)
-	return &sample{time.Now(), stats}, err
 }
 
 // text has a line for each count that is not zero, below those of a chain their total, and
@@ -94,30 +89,21 @@ func (now *sample) rate(packets uint64, before *sample, key chain.Key, row *chai
 	if before == nil {
 		return ""
 	}
-	earlier, ok := before.packets(key, row)
-	if !ok || packets < earlier {
+	at := slices.IndexFunc(before.stats, func(c inspect.ChainStats) bool { return c.Key == key })
+	if at < 0 {
+		return ""
+	}
+	var earlier uint64
+	for _, r := range before.stats[at].Rows {
+		if row == nil || r.Member == row.Member && r.Verdict == row.Verdict {
+			earlier += r.Packets
+		}
+	}
+	if packets < earlier {
 		return ""
 	}
 	rate := float64(packets-earlier) / now.at.Sub(before.at).Seconds()
 	return fmt.Sprintf("%*.0f", len("PER SECOND"), rate)
-}
-
-// packets returns what a row of a chain counted, or the chain's total where row is
-// nil, and false where the chain is not in the sample.
-func (now *sample) packets(key chain.Key, row *chain.Count) (uint64, bool) {
-	for _, c := range now.stats {
-		if c.Key != key {
-			continue
-		}
-		var sum uint64
-		for _, r := range c.Rows {
-			if row == nil || r.Member == row.Member && r.Verdict == row.Verdict {
-				sum += r.Packets
-			}
-		}
-		return sum, true
-	}
-	return 0, false
 }
 
 func flowsCommand() *cobra.Command {
@@ -160,24 +146,22 @@ func flowsText(s render.Screen, chains []inspect.ChainFlows, now time.Time) stri
 // flowTable has a line for each flow, and below them one for each kind of what is of none,
 // where it is not zero.
 func flowTable(s render.Screen, c inspect.ChainFlows, now time.Time) string {
+	if len(c.Flows) == 0 && c.Forgotten.Packets+c.NotIP.Packets+c.Unreadable.Packets == 0 {
+		return "  no packets yet\n"
+	}
 	t := render.New("  ", render.Col("PROTO"), render.Col("SOURCE"), render.Col("DESTINATION"),
 		render.Col("PACKETS", render.Right), render.Col("BYTES", render.Right), render.Col("FIRST", render.Right), render.Col("LAST", render.Right))
 	for _, f := range c.Flows {
 		t.Add(f.Protocol, end(f, f.Source, f.SourcePort), end(f, f.Destination, f.DestinationPort), f.Packets, f.Bytes,
 			ago(now.Sub(f.FirstSeen)), ago(now.Sub(f.LastSeen)))
 	}
-	none := len(c.Flows) == 0
 	for _, r := range []struct {
 		name string
 		flowstats.Traffic
 	}{{"(forgotten)", c.Forgotten}, {"(not IP)", c.NotIP}, {"(unreadable)", c.Unreadable}} {
 		if r.Packets > 0 {
 			t.Add("", r.name, "", r.Packets, r.Bytes, "", "")
-			none = false
 		}
-	}
-	if none {
-		return "  no packets yet\n"
 	}
 	return t.Text(s)
 }
