@@ -124,9 +124,11 @@ func policyCommand() *cobra.Command {
 			return err
 		}
 		warn(cmd.ErrOrStderr(), c, annotation)
-		f, err := foresee(c, namespace, annotation)
-		if err != nil {
-			return err
+		f := &foreseen{Network: c.Name, Namespace: namespace, Excluded: !c.Namespaces.Admits(namespace), Chains: []node.PlannedChain{}}
+		if !f.Excluded {
+			if f.Chains, err = conflist.Preview(c, annotation); err != nil {
+				return err
+			}
 		}
 		return out.print(f, f.text(out.screen()), nil)
 	}
@@ -141,17 +143,6 @@ func warn(w io.Writer, c *config.Conf, annotation string) {
 	case c.Annotations != nil && !c.HasAnnotationsCapability():
 		fmt.Fprintf(w, "xdpctl: warning: runtimes will hand over no annotations: the %s entry lacks \"capabilities\": {%q: true}\n", conflist.PluginType, config.AnnotationsCapability)
 	}
-}
-
-// foresee goes the way of an ADD up to where that would touch something.
-func foresee(c *config.Conf, namespace, annotation string) (*foreseen, error) {
-	f := &foreseen{Network: c.Name, Namespace: namespace, Chains: []node.PlannedChain{}}
-	if f.Excluded = !c.Namespaces.Admits(namespace); f.Excluded {
-		return f, nil
-	}
-	var err error
-	f.Chains, err = conflist.Preview(c, annotation)
-	return f, err
 }
 
 // text has a line for each member.
@@ -251,34 +242,23 @@ func examineBuild(path string) doctor.Finding {
 	return doctor.OK(check, fmt.Sprintf("%s is %s, as xdpctl is", path, version.Of(build)))
 }
 
-// cniFolders are where the runtime looks for plugins, and for networks.
-type cniFolders struct {
-	bin  []string
-	conf string
-}
-
 // confExtensions end the names of files that runtimes read networks from.
 var confExtensions = []string{".conf", ".conflist", ".json"}
 
-// examine says whether the plugin and each conflist that names it can do their part.
-func (f cniFolders) examine(ctx context.Context, n *node.Node) []doctor.Finding {
-	networks, named := f.examineConf(ctx, n)
-	return append([]doctor.Finding{examinePlugin(f.bin, named)}, networks...)
-}
-
-// examineConf tells besides whether any file names the plugin.
-func (f cniFolders) examineConf(ctx context.Context, n *node.Node) (findings []doctor.Finding, named bool) {
+// examineConflists says whether each conflist in a folder that names the plugin can do its
+// part. It tells besides whether any file names the plugin.
+func examineConflists(ctx context.Context, n *node.Node, folder string) (findings []doctor.Finding, named bool) {
 	const check = "conflists"
 	// libcni takes a folder that is not there for an empty one.
-	_, err := os.Stat(f.conf)
+	_, err := os.Stat(folder)
 	var files []string
 	if err == nil {
-		files, err = libcni.ConfFiles(f.conf, confExtensions) // by name, as runtimes take them
+		files, err = libcni.ConfFiles(folder, confExtensions) // by name, as runtimes take them
 	}
 	const byHand = "name the runtime's folder with --cni-conf; chains that are loaded by hand do without"
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return []doctor.Finding{doctor.Warning(check, f.conf+" does not exist", byHand)}, false
+		return []doctor.Finding{doctor.Warning(check, folder+" does not exist", byHand)}, false
 	case err != nil:
 		return []doctor.Finding{doctor.Failing(check, err.Error(), "run xdpctl as root")}, false
 	}
@@ -300,7 +280,7 @@ func (f cniFolders) examineConf(ctx context.Context, n *node.Node) (findings []d
 	}
 	switch {
 	case !named:
-		findings = append(findings, doctor.Warning(check, fmt.Sprintf("none in %s names %s: pods get no chain", f.conf, conflist.PluginType),
+		findings = append(findings, doctor.Warning(check, fmt.Sprintf("none in %s names %s: pods get no chain", folder, conflist.PluginType),
 			"add it to the network's conflist, as conf/10-podnet.conflist does, or "+byHand))
 	case first != "":
 		findings = append(findings, doctor.Warning(check, fmt.Sprintf("%s comes first by name, and does not name %s", first, conflist.PluginType),

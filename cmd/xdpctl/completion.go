@@ -95,16 +95,6 @@ func ofFolders(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirec
 	return nil, cobra.ShellCompDirectiveFilterDirs
 }
 
-// onlyFirst completes the first argument alone.
-func onlyFirst(complete cobra.CompletionFunc) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		return complete(cmd, args, typed)
-	}
-}
-
 // What follows shows what can be read: where it is not root that completes, nothing.
 
 // fromChains completes with what there is of each chain, each once, and leaves out what is
@@ -123,6 +113,14 @@ func fromChains(of func(inspect.Chain) []cobra.Completion) cobra.CompletionFunc 
 		}
 		return found, cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// completeID completes the one id that a subcommand takes.
+func completeID(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return fromChains(idsOf)(cmd, args, typed)
 }
 
 func idsOf(c inspect.Chain) []cobra.Completion {

@@ -22,7 +22,6 @@ import (
 )
 
 func doctorCommand() *cobra.Command {
-	var cni cniFolders
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look at everything that chains depend on, and say what to do about it",
@@ -32,14 +31,11 @@ func doctorCommand() *cobra.Command {
 			"is changed; only what was found out about the kernel is noted in /run/xdp-chain.\n\n" + exitHelp,
 		Args: noArguments,
 	}
-	cmd.Flags().StringSliceVar(&cni.bin, "cni-bin", []string{"/opt/cni/bin"}, "`folders` in which the runtime looks for CNI plugins")
-	cmd.Flags().StringVar(&cni.conf, "cni-conf", "/etc/cni/net.d", "`folder` in which the runtime looks for conflists")
+	plugins := cmd.Flags().StringSlice("cni-bin", []string{"/opt/cni/bin"}, "`folders` in which the runtime looks for CNI plugins")
+	networks := cmd.Flags().String("cni-conf", "/etc/cni/net.d", "`folder` in which the runtime looks for conflists")
 	out := addOutput(cmd, formatTable, formatJSON, formatYAML)
-	timeout := addTimeout(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		ctx, cancel := timeout.context(cmd.Context())
-		defer cancel()
-		findings := examine(ctx, node.Default(), cni)
+	runWithin(cmd, func(ctx context.Context, _ []string) error {
+		findings := examine(ctx, node.Default(), *plugins, *networks)
 		if err := out.print(findings, findingsText(out.screen(), findings, quiet(cmd)), nil); err != nil {
 			return err
 		}
@@ -47,16 +43,18 @@ func doctorCommand() *cobra.Command {
 			return differs()
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 
-// examine goes from the kernel to what is kept of chains.
-func examine(ctx context.Context, n *node.Node, cni cniFolders) []doctor.Finding {
-	findings := doctor.ExamineKernel(n.Node)
-	findings = append(findings, cni.examine(ctx, n)...)
-	findings = append(findings, examineCatalog(config.DefaultCatalogDir))
-	return append(findings, doctor.ExamineState(n.Node)...)
+// examine goes from the kernel to what is kept of chains. plugins and networks are where the
+// runtime looks for these.
+func examine(ctx context.Context, n *node.Node, plugins []string, networks string) []doctor.Finding {
+	kernel := doctor.ExamineKernel(n.Node)
+	conflists, named := examineConflists(ctx, n, networks)
+	installed := []doctor.Finding{examinePlugin(plugins, named)}
+	programs := []doctor.Finding{examineCatalog(config.DefaultCatalogDir)}
+	return slices.Concat(kernel, installed, conflists, programs, doctor.ExamineState(n.Node))
 }
 
 func examineCatalog(dir string) doctor.Finding {
@@ -108,20 +106,17 @@ func checkCommand() *cobra.Command {
 	}
 	all := cmd.Flags().Bool("all", false, "every chain of this node")
 	out := addOutput(cmd, formatTable, formatJSON, formatYAML)
-	timeout := addTimeout(cmd)
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if (len(args) > 0) == *all {
 			return errors.New("which chains? Give their keys, as xdpctl list shows them, or --all")
 		}
 		return nil
 	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	runWithin(cmd, func(ctx context.Context, args []string) error {
 		keys, err := parseKeys(args)
 		if err != nil {
 			return err
 		}
-		ctx, cancel := timeout.context(cmd.Context())
-		defer cancel()
 		checked, err := checkChains(ctx, node.Default(), keys)
 		if err := out.print(checked, checkText(out.screen(), checked, quiet(cmd)), nil); err != nil {
 			return err
@@ -135,7 +130,7 @@ func checkCommand() *cobra.Command {
 			return differs()
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 

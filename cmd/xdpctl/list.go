@@ -213,7 +213,7 @@ func getCommand() *cobra.Command {
 			"them, and what the kernel tells of the program that runs it.",
 		Example:           "  xdpctl get 7\n  xdpctl get 7 -o yaml",
 		Args:              oneID,
-		ValidArgsFunction: onlyFirst(fromChains(idsOf)),
+		ValidArgsFunction: completeID,
 	}
 	out := addOutput(cmd, formatTable, formatJSON, formatYAML)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,21 +51,18 @@ func loadCommand() *cobra.Command {
 	}
 	f := addLoad(cmd)
 	out := addOutput(cmd, formatText, formatJSON, formatYAML)
-	timeout := addTimeout(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	runWithin(cmd, func(ctx context.Context, _ []string) error {
 		n := node.Default()
 		l, err := f.read(n)
 		if err != nil {
 			return err
 		}
-		ctx, cancel := timeout.context(cmd.Context())
-		defer cancel()
 		m, err := n.Load(ctx, l)
 		if err != nil {
 			return failed(err)
 		}
 		return out.printMember(m, fmt.Sprintf("member %d (%s) at position %d of %s, priority %d", m.ID, m.Name, m.Position, f.target, m.Priority))
-	}
+	})
 	return cmd
 }
 
@@ -150,14 +148,13 @@ func replaceCommand() *cobra.Command {
 			"chain and its counts, and those of its maps that the new program has in the same shape.",
 		Example:           "  xdpctl replace 7 --object ./filter-v2.o",
 		Args:              oneID,
-		ValidArgsFunction: onlyFirst(fromChains(idsOf)),
+		ValidArgsFunction: completeID,
 	}
 	p := addProgram(cmd)
 	var force bool
 	cmd.Flags().BoolVar(&force, "force", false, "replace a member that came with a CNI network, too; CHECK of its pod then fails")
 	out := addOutput(cmd, formatText, formatJSON, formatYAML)
-	timeout := addTimeout(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	runWithin(cmd, func(ctx context.Context, args []string) error {
 		ids, err := parseIDs(args)
 		if err != nil {
 			return err
@@ -167,14 +164,12 @@ func replaceCommand() *cobra.Command {
 			return err
 		}
 		r.Force = force
-		ctx, cancel := timeout.context(cmd.Context())
-		defer cancel()
 		m, err := node.Default().Replace(ctx, ids[0], r)
 		if err != nil {
 			return failed(err)
 		}
 		return out.printMember(m, fmt.Sprintf("member %d (%s) runs %s, at position %d as before", m.ID, m.Name, m.Function, m.Position))
-	}
+	})
 	return cmd
 }
 
@@ -192,8 +187,7 @@ func unloadCommand() *cobra.Command {
 	on := addTarget(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "take all members that were loaded by hand on --iface")
 	cmd.Flags().BoolVar(&force, "force", false, "take members that came with a CNI network, too; CHECK of their pods then fails")
-	timeout := addTimeout(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	runWithin(cmd, func(ctx context.Context, args []string) error {
 		ids, err := parseIDs(args)
 		if err != nil {
 			return err
@@ -204,8 +198,6 @@ func unloadCommand() *cobra.Command {
 		case len(ids) == 0 && !all:
 			return errors.New("which members? Give their ids, which xdpctl list shows, or --iface with --all")
 		}
-		ctx, cancel := timeout.context(cmd.Context())
-		defer cancel()
 		n := node.Default()
 		if all {
 			at, err := on.resolve(n)
@@ -227,7 +219,7 @@ func unloadCommand() *cobra.Command {
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "unloaded %s %s\n", what, commaList(ids))
 		return unread(err)
-	}
+	})
 	return cmd
 }
 
@@ -261,35 +253,27 @@ func addProgram(cmd *cobra.Command) *program {
 	return p
 }
 
-// check returns nil where there is one source, and makes its path absolute.
-func (p *program) check() (err error) {
+// read reads what the flags say, as a replacement has it: there has to be one source, and
+// its path is made absolute.
+func (p *program) read() (r resolve.Replacement, err error) {
 	switch {
 	case p.object == "" && p.entry == "":
-		return errors.New("which program? Give --object with a file, or --program with a name of the catalog, such as --program count")
+		err = errors.New("which program? Give --object with a file, or --program with a name of the catalog, such as --program count")
 	case p.object != "" && p.entry != "":
-		return errors.New("--object and --program exclude each other; --function takes one of several programs of an object")
+		err = errors.New("--object and --program exclude each other; --function takes one of several programs of an object")
 	case p.object != "":
-		p.object, err = filepath.Abs(p.object)
+		r.Object, err = filepath.Abs(p.object)
+	default: // which alone needs the catalog
+		r.Catalog, err = catalog.Open(p.catalogDir)
+		err = failed(err)
 	}
-	return err
-}
-
-// read reads what the flags say, as a replacement has it.
-func (p *program) read() (resolve.Replacement, error) {
-	if err := p.check(); err != nil {
-		return resolve.Replacement{}, err
+	r.Entry, r.Function = p.entry, p.function
+	if err == nil {
+		r.Globals, err = assignments("--global", p.globals, readGlobal)
 	}
-	r := resolve.Replacement{Object: p.object, Entry: p.entry, Function: p.function}
-	var err error
-	if p.entry != "" { // else there is no need of a catalog
-		if r.Catalog, err = catalog.Open(p.catalogDir); err != nil {
-			return r, failed(err)
-		}
+	if err == nil {
+		r.Maps, err = assignments("--map", p.maps, readMapSettings)
 	}
-	if r.Globals, err = assignments("--global", p.globals, readGlobal); err != nil {
-		return r, err
-	}
-	r.Maps, err = assignments("--map", p.maps, readMapSettings)
 	return r, err
 }
 

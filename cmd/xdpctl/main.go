@@ -210,12 +210,13 @@ func (t *timeout) Set(text string) error {
 	return nil
 }
 
-func addTimeout(cmd *cobra.Command) *timeout {
+// runWithin gives a subcommand the flag --timeout, and what it runs a context that ends then.
+func runWithin(cmd *cobra.Command, run func(ctx context.Context, args []string) error) {
 	t := timeout(defaultTimeout)
 	cmd.Flags().Var(&t, "timeout", "how long it may take, others' locks included")
-	return &t
-}
-
-func (t *timeout) context(parent context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(parent, time.Duration(*t))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx, cancel := context.WithTimeout(cmd.Context(), time.Duration(t))
+		defer cancel()
+		return run(ctx, args)
+	}
 }
