@@ -168,10 +168,9 @@ func Validate(path string) *Validation {
 
 // isJSON looks for errors of syntax, whose place libcni does not tell.
 func (v *Validation) isJSON(content []byte) bool {
-	var any json.RawMessage
-	err := json.Unmarshal(content, &any)
-	var syntax *json.SyntaxError
-	if !errors.As(err, &syntax) {
+	err := json.Unmarshal(content, new(json.RawMessage))
+	syntax, broken := errors.AsType[*json.SyntaxError](err)
+	if !broken {
 		return true
 	}
 	before := string(content[:syntax.Offset])
@@ -267,10 +266,12 @@ func (v *Validation) programs(c *config.Conf, at string) {
 		return
 	}
 	v.Faults = append(v.Faults, render.Lines(programs.Check())...)
+	whole := resolve.AttachmentOf(c)
+	whole.Catalog = programs
 	sound := true
 	alone := func(path string, p config.Program) {
-		a := resolve.AttachmentOf(c)
-		a.Catalog, a.Programs = programs, []config.Program{p}
+		a := whole
+		a.Programs = []config.Program{p}
 		if _, err := node.Preview(a); err != nil {
 			v.fault("%s: %v", path, err)
 			sound = false
@@ -282,8 +283,6 @@ func (v *Validation) programs(c *config.Conf, at string) {
 	if !sound {
 		return
 	}
-	whole := resolve.AttachmentOf(c)
-	whole.Catalog = programs
 	if _, err := node.Preview(whole); err != nil {
 		v.fault("%s.programs: %v", at, err)
 		return

@@ -70,12 +70,8 @@ type Cell struct {
 	colour Colour
 }
 
-const (
-	// Gap is how many blanks stand between columns.
-	Gap = 2
-
-	leastColumn = 8 // columns are not cut below it
-)
+// Gap is how many blanks stand between columns.
+const Gap = 2
 
 // New makes a table without rows, of which each line begins with indent.
 func New(indent string, columns ...Column) *Table {
@@ -150,6 +146,7 @@ func (t *Table) runsOn(row []Cell, i int) bool {
 
 // fit takes what is too much from the columns that may be cut, of the widest first.
 func (t *Table) fit(widths []int, excess int) {
+	const leastColumn = 8 // columns are not cut below it
 	for ; excess > 0; excess-- {
 		widest := -1
 		for i, c := range t.columns {
