@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -52,18 +53,14 @@ func validateCommand() *cobra.Command {
 	out := addOutput(cmd, formatTable, formatJSON, formatYAML)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		validations := make([]*conflist.Validation, len(args))
-		wrong := false
 		for i, path := range args {
 			validations[i] = conflist.Validate(path)
-			wrong = wrong || len(validations[i].Faults) > 0
 		}
-		if err := out.print(validations, validationsText(out.screen(), validations, quiet(cmd)), nil); err != nil {
-			return err
+		err := out.print(validations, validationsText(out.screen(), validations, quiet(cmd)), nil)
+		if err == nil && slices.ContainsFunc(validations, func(v *conflist.Validation) bool { return len(v.Faults) > 0 }) {
+			err = errors.New("") // all is said
 		}
-		if wrong {
-			return errors.New("") // all is said
-		}
-		return nil
+		return err
 	}
 	return cmd
 }
@@ -169,9 +166,6 @@ func (f *foreseen) text(s render.Screen) string {
 	return t.Text(s)
 }
 
-// pluginPackage is what the plugin's binary was built of.
-const pluginPackage = "github.com/xdp-chain/xdp-chain/plugins/meta/xdp-chain"
-
 // examinePlugin looks for the plugin where the runtime does, which takes the first that it
 // finds. It does not run it: what is installed may be anybody's. needed says that a conflist
 // names it.
@@ -224,7 +218,11 @@ func checkInstalled(path string, info fs.FileInfo) error {
 
 // examineBuild reads what Go's toolchain wrote into the binary.
 func examineBuild(path string) doctor.Finding {
-	const check = "plugin"
+	const (
+		check = "plugin"
+		// What the plugin's binary was built of.
+		pluginPackage = "github.com/xdp-chain/xdp-chain/plugins/meta/xdp-chain"
+	)
 	reinstall := "build both of one checkout, and replace " + path + " by a rename: running pods are not touched"
 	build, err := buildinfo.ReadFile(path)
 	switch {
@@ -242,9 +240,6 @@ func examineBuild(path string) doctor.Finding {
 	return doctor.OK(check, fmt.Sprintf("%s is %s, as xdpctl is", path, version.Of(build)))
 }
 
-// confExtensions end the names of files that runtimes read networks from.
-var confExtensions = []string{".conf", ".conflist", ".json"}
-
 // examineConflists says whether each conflist in a folder that names the plugin can do its
 // part. It tells besides whether any file names the plugin.
 func examineConflists(ctx context.Context, n *node.Node, folder string) (findings []doctor.Finding, named bool) {
@@ -253,7 +248,8 @@ func examineConflists(ctx context.Context, n *node.Node, folder string) (finding
 	_, err := os.Stat(folder)
 	var files []string
 	if err == nil {
-		files, err = libcni.ConfFiles(folder, confExtensions) // by name, as runtimes take them
+		// The files that runtimes read networks from, by name, as they take them.
+		files, err = libcni.ConfFiles(folder, []string{".conf", ".conflist", ".json"})
 	}
 	const byHand = "name the runtime's folder with --cni-conf; chains that are loaded by hand do without"
 	switch {

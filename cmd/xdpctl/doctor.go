@@ -36,13 +36,11 @@ func doctorCommand() *cobra.Command {
 	out := addOutput(cmd, formatTable, formatJSON, formatYAML)
 	runWithin(cmd, func(ctx context.Context, _ []string) error {
 		findings := examine(ctx, node.Default(), *plugins, *networks)
-		if err := out.print(findings, findingsText(out.screen(), findings, quiet(cmd)), nil); err != nil {
-			return err
+		err := out.print(findings, findingsText(out.screen(), findings, quiet(cmd)), nil)
+		if err == nil && slices.ContainsFunc(findings, func(f doctor.Finding) bool { return f.State == doctor.StateFailing }) {
+			err = differs()
 		}
-		if slices.ContainsFunc(findings, func(f doctor.Finding) bool { return f.State == doctor.StateFailing }) {
-			return differs()
-		}
-		return nil
+		return err
 	})
 	return cmd
 }
@@ -177,10 +175,6 @@ func checkText(s render.Screen, checked []doctor.CheckedChain, onlyDiffering boo
 	return t.Text(s)
 }
 
-// gcPatience is how long gc works by default: each chain takes some tens of milliseconds
-// to come off.
-const gcPatience = 2 * time.Minute
-
 func gcCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gc [--dry-run]",
@@ -192,7 +186,8 @@ func gcCommand() *cobra.Command {
 		Args: noArguments,
 	}
 	dry := cmd.Flags().Bool("dry-run", false, "say what would be removed, and change nothing")
-	timeout := cmd.Flags().Duration("timeout", gcPatience, "how long to go on")
+	// Each chain takes some tens of milliseconds to come off.
+	timeout := cmd.Flags().Duration("timeout", 2*time.Minute, "how long to go on")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		n := node.Default()
 		if *dry {

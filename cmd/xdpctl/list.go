@@ -166,13 +166,11 @@ func reasons(c inspect.Chain) []string {
 	return list
 }
 
-// hostPod stands where the pod would, for the namespace that xdpctl runs in.
-const hostPod = "(host)"
-
-// spacePath is how a table shows the path of a network namespace.
+// spacePath is how a table shows the path of a network namespace: for the one that xdpctl
+// runs in, (host) stands where the pod would.
 func spacePath(path string) string {
 	if path == netdev.CurrentPath {
-		return hostPod
+		return "(host)"
 	}
 	return path
 }

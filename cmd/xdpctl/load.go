@@ -84,6 +84,11 @@ func addLoad(cmd *cobra.Command) *loadFlags {
 func (f *loadFlags) read(n *node.Node) (node.Load, error) {
 	l := f.load
 	r, err := f.program.read()
+	l.Entry, l.Catalog = r.Entry, r.Catalog
+	l.Program = config.Program{Name: f.name, Object: r.Object, Function: r.Function, Globals: r.Globals, Maps: r.Maps}
+	if f.cmd.Flags().Changed("priority") {
+		l.Program.Priority = &f.priority
+	}
 	if err == nil {
 		err = l.LibxdpVersion.UnmarshalJSON(strconv.AppendUint(nil, uint64(f.libxdpVersion), 10))
 	}
@@ -93,22 +98,11 @@ func (f *loadFlags) read(n *node.Node) (node.Load, error) {
 	if err == nil {
 		l.Metadata, err = assignments("--metadata", f.metadata, func(text string) (string, error) { return text, nil })
 	}
-	if err != nil {
-		return l, err
+	if err == nil && f.cmd.Flags().Changed("proceed-on") {
+		l.Program.ProceedOn = new(chain.ActionSet)
+		*l.Program.ProceedOn, err = actionSet(f.proceedOn)
 	}
-	l.Entry, l.Catalog = r.Entry, r.Catalog
-	l.Program = config.Program{Name: f.name, Object: r.Object, Function: r.Function, Globals: r.Globals, Maps: r.Maps}
-	if f.cmd.Flags().Changed("priority") {
-		l.Program.Priority = &f.priority
-	}
-	if f.cmd.Flags().Changed("proceed-on") {
-		set, err := actionSet(f.proceedOn)
-		if err != nil {
-			return l, err
-		}
-		l.Program.ProceedOn = &set
-	}
-	return l, nil
+	return l, err
 }
 
 // actionSet reads verdicts, each once, or none.

@@ -177,18 +177,15 @@ func parseKeys(args []string) ([]chain.Key, error) {
 // flagError says in one sentence what is wrong with a flag. Package pflag hands over what
 // package strconv says of a number, which names a function of Go.
 func flagError(cmd *cobra.Command, err error) error {
-	var value *pflag.InvalidValueError
+	value, invalid := errors.AsType[*pflag.InvalidValueError](err)
 	switch {
-	case errors.As(err, &value) && errors.As(err, new(*strconv.NumError)):
+	case invalid && errors.As(err, new(*strconv.NumError)):
 		return fmt.Errorf("invalid argument %q for \"--%s\" flag: want a whole number that is not too large", value.GetValue(), value.GetFlag().Name)
-	case errors.As(err, &value):
+	case invalid:
 		return err // says what the flag takes
 	}
 	return fmt.Errorf("%w; %s --help shows the flags", err, cmd.CommandPath())
 }
-
-// defaultTimeout is longer than any change takes on a machine that is not overloaded.
-const defaultTimeout = 10 * time.Second
 
 // timeout bounds a change: how long it may wait for others who change the same chain,
 // and for the kernel.
@@ -212,7 +209,7 @@ func (t *timeout) Set(text string) error {
 
 // runWithin gives a subcommand the flag --timeout, and what it runs a context that ends then.
 func runWithin(cmd *cobra.Command, run func(ctx context.Context, args []string) error) {
-	t := timeout(defaultTimeout)
+	t := timeout(10 * time.Second) // longer than any change takes on a machine that is not overloaded
 	cmd.Flags().Var(&t, "timeout", "how long it may take, others' locks included")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx, cancel := context.WithTimeout(cmd.Context(), time.Duration(t))

@@ -87,9 +87,6 @@ func (o *output) write(w io.Writer, value any, text string) error {
 	return err
 }
 
-// watchInterval is how often --watch looks.
-const watchInterval = time.Second
-
 // frame is what is there at one time, as a value and as a text for people.
 type frame struct {
 	value any
@@ -113,11 +110,11 @@ func addWatch(cmd *cobra.Command, usage string, look func(render.Screen) (*frame
 	}
 }
 
-// watch shows what it looks at until the command's context is done. A chain that cannot be
+// watch shows every second what it looks at, until the command's context is done. A chain that cannot be
 // read may be there at the next look, so its error is said and not the end, unless nothing
 // can be read.
 func (o *output) watch(look func(render.Screen) (*frame, error)) error {
-	tick := time.NewTicker(watchInterval)
+	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		f, err := look(o.screen())
@@ -257,14 +254,12 @@ func tell(err error) int {
 	for _, line := range render.Lines(err) {
 		fmt.Fprintln(os.Stderr, "xdpctl:", line)
 	}
-	var refused *dispatcher.RefusedError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*dispatcher.RefusedError](err); ok {
 		for _, line := range refused.Log {
 			fmt.Fprintln(os.Stderr, " ", line)
 		}
 	}
-	var as *statusError
-	if errors.As(err, &as) {
+	if as, ok := errors.AsType[*statusError](err); ok {
 		return as.status
 	}
 	return exitUsage

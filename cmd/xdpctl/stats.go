@@ -28,6 +28,7 @@ func statsCommand() *cobra.Command {
 	var before *sample // of the look before
 	addWatch(cmd, "show it again every second, with packets per second, until interrupted", func(s render.Screen) (*frame, error) {
 		stats, err := inspect.Stats(node.Default().Node)
+		// What could be read is shown even where there is an error.
 		if len(stats) == 0 && err != nil {
 			return nil, err
 		}

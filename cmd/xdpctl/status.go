@@ -91,15 +91,12 @@ func actions(s chain.ActionSet) string {
 
 // spaceOf names the namespace of a hook, and the pod whose chain that is in.
 func spaceOf(h inspect.Hook) string {
-	if h.NetNS == netdev.CurrentPath {
-		return hostPod
-	}
 	for _, m := range h.Members {
-		if pod := podOfOwner(m.Owner); pod != "" {
+		if pod := podOfOwner(m.Owner); pod != "" && h.NetNS != netdev.CurrentPath {
 			return fmt.Sprintf("%s (pod %s)", h.NetNS, pod)
 		}
 	}
-	return h.NetNS
+	return spacePath(h.NetNS)
 }
 
 // holding says whose a program is that is no chain of this node, and what holds it, and of a

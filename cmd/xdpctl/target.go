@@ -187,10 +187,6 @@ func openNetNS(path string) (*netdev.NetNS, error) {
 	return netdev.OpenNetNS(path)
 }
 
-// cniCaches are the folders in which libcni keeps, below results, what each attachment
-// got: its default, and the one that runtimes had before.
-var cniCaches = []string{libcni.CacheDir, libcni.CacheDir + "/cache"}
-
 // checkPod returns nil for NAMESPACE/NAME.
 func checkPod(pod string) error {
 	namespace, name, _ := strings.Cut(pod, "/")
@@ -240,7 +236,9 @@ func cachedNetNS(pod string) ([]string, error) {
 	namespace, name, _ := strings.Cut(pod, "/")
 	var paths []string
 	var errs []error
-	for _, folder := range cniCaches {
+	// Below results libcni keeps what each attachment got: in its default folder, and in the
+	// one that runtimes had before.
+	for _, folder := range []string{libcni.CacheDir, libcni.CacheDir + "/cache"} {
 		attachments, err := libcni.NewCNIConfigWithCacheDir(nil, folder, nil).GetCachedAttachments("")
 		errs = append(errs, err)
 		for _, a := range attachments {
