@@ -29,6 +29,11 @@ type Attachment struct {
 	Keys []chain.Key `json:"keys"`
 }
 
+// Owner is the attachment as the owner of its members, without the pod's names.
+func (a Attachment) Owner() Owner {
+	return Owner{Kind: OwnerAttachment, Network: a.Network, ContainerID: a.ContainerID, Ifname: a.Ifname}
+}
+
 // attachmentFile is an Attachment on file.
 type attachmentFile struct {
 	Version int `json:"version"`

@@ -281,8 +281,3 @@ func (r *Record) check() error {
 	}
 	return nil
 }
-
-// Owner is the attachment as the owner of its members, without the pod's names.
-func (a Attachment) Owner() Owner {
-	return Owner{Kind: OwnerAttachment, Network: a.Network, ContainerID: a.ContainerID, Ifname: a.Ifname}
-}
