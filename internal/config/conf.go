@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 
+	"github.com/xdp-chain/xdp-chain/internal/enum"
 	"github.com/xdp-chain/xdp-chain/internal/strict"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -53,6 +55,47 @@ func (r Requested) Or(other Requested) Requested {
 		PeerNapi: cmp.Or(r.PeerNapi, other.PeerNapi),
 	}
 }
+
+// PeerNapi says whether the other end of a veth pair is made to poll (NAPI) for
+// members that send packets back: veth drops what XDP_TX and XDP_REDIRECT send to an
+// end that does not (veth_xdp_xmit of drivers/net/veth.c). The zero value is
+// PeerNapiAuto.
+type PeerNapi uint8
+
+// The values of PeerNapi.
+const (
+	// PeerNapiAuto is on for chains with a member whose catalog entry says that it
+	// transmits.
+	PeerNapiAuto PeerNapi = iota
+	// PeerNapiOff leaves the other end as it is.
+	PeerNapiOff
+)
+
+var peerNapiNames = enum.Names[PeerNapi]{What: "peerNapi", Invalid: chain.ErrInvalid, List: []string{"auto", "off"}}
+
+// Level is a logLevel: debug, info (the zero value), warn or error.
+type Level slog.Level
+
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug,
+	"info":  slog.LevelInfo,
+	"warn":  slog.LevelWarn,
+	"error": slog.LevelError,
+}
+
+// UnmarshalText takes a level's name; anything else is an error that lists the
+// names.
+func (l *Level) UnmarshalText(text []byte) error {
+	named, ok := levels[string(text)]
+	if !ok {
+		return fmt.Errorf("level %q; use one of debug, info, warn, error", text)
+	}
+	*l = Level(named)
+	return nil
+}
+
+// Level returns the level as package slog counts it.
+func (l Level) Level() slog.Level { return slog.Level(l) }
 
 // CNI are the fields that the CNI specification and its runtimes put into
 // any plugin's configuration. Those that are kept raw are not ours to judge. A

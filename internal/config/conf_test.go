@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/xdp-chain/xdp-chain/internal/enum/enumtest"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -290,4 +291,16 @@ func TestHasAnnotationsCapability(t *testing.T) {
 			t.Errorf("%s: %t, want %t", conf, got, want)
 		}
 	}
+}
+
+func TestEnumerationsPrintAndParse(t *testing.T) {
+	enumtest.PrintAndParse(t, map[Side]string{PodSide: "pod", HostSide: "host"})
+	enumtest.PrintAndParse(t, map[PeerNapi]string{PeerNapiAuto: "auto", PeerNapiOff: "off"})
+	enumtest.PrintAndParse(t, map[Scope]string{ScopeDefault: "", ScopeNode: "node"})
+}
+
+func TestEnumerationsRefuseWhatTheyDoNotHold(t *testing.T) {
+	enumtest.Refuse(t, chain.ErrInvalid, []string{"Pod"}, Side(2))
+	enumtest.Refuse(t, chain.ErrInvalid, []string{"cluster"}, Scope(3))
+	enumtest.Refuse(t, chain.ErrInvalid, []string{"on"}, PeerNapi(2))
 }

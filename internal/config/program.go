@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/xdp-chain/xdp-chain/internal/enum"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -39,6 +40,19 @@ type Program struct {
 	Band *Band `json:"-"`
 }
 
+// Side says on which end of a pod's veth pair a chain sits. The zero value is PodSide.
+type Side uint8
+
+// The values of Side.
+const (
+	// PodSide is the pod's interface (CNI_IFNAME): the chain sees what goes to the pod.
+	PodSide Side = iota
+	// HostSide is its peer on the host: the chain sees what the pod sends.
+	HostSide
+)
+
+var sideNames = enum.Names[Side]{What: "side", Invalid: chain.ErrInvalid, List: []string{"pod", "host"}}
+
 // MapSettings says how a member's map is to be made.
 type MapSettings struct {
 	// Scope says who shares the map.
@@ -50,6 +64,21 @@ type MapSettings struct {
 	// Entries are put into the map before the program runs.
 	Entries []MapEntry `json:"entries,omitempty"`
 }
+
+// Scope says which pods share a member's map. The zero value is ScopeDefault.
+type Scope uint8
+
+// The values of Scope.
+const (
+	// ScopeDefault lets the object decide: node for maps declared LIBBPF_PIN_BY_NAME, otherwise pod.
+	ScopeDefault Scope = iota
+	// ScopePod is one map for each chain.
+	ScopePod
+	// ScopeNode is one map for all pods of a network.
+	ScopeNode
+)
+
+var scopeNames = enum.Names[Scope]{What: "scope", Invalid: chain.ErrInvalid, List: []string{"", "pod", "node"}}
 
 // Lists are the types that decode themselves from lists, for package strict to explain
 // such lists item by item.
