@@ -8,7 +8,7 @@
 //
 // The process is started for one verb and ends. It reads the network
 // configuration from stdin (internal/config), finds the pod's interface in prevResult
-// (request.go, prevresult.go), hands both to internal/node and prints prevResult as it came. What
+// (request.go), hands both to internal/node and prints prevResult as it came. What
 // internal/node returns becomes one of CNI's or of our error codes (codes.go). Nothing
 // here knows about BPF.
 //
