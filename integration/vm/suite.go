@@ -36,8 +36,8 @@ var suites = []string{
 // kernelIndependent are packages among them whose tests would tell the same in each kernel.
 var kernelIndependent = []string{
 	"integration/bench/report",
-	"internal/catalog", "internal/config", "internal/enum", "internal/enum/enumgen", "internal/jsonint", "internal/layout",
-	"internal/mountinfo", "internal/record", "internal/schematest", "internal/strict", "internal/trusted", "pkg/chain",
+	"internal/catalog", "internal/config", "internal/enum", "internal/enum/enumgen", "internal/errs", "internal/files", "internal/jsonint", "internal/layout",
+	"internal/mountinfo", "internal/record", "internal/schematest", "internal/strict", "pkg/chain",
 }
 
 // suite is the tests of one package.

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/xdp-chain/xdp-chain/internal/trusted"
+	"github.com/xdp-chain/xdp-chain/internal/files"
 )
 
 var (
@@ -45,7 +45,7 @@ type Catalog struct {
 // whoever asks for its entry. Errors are about the folder (it cannot be read, others than
 // root can write to it, it has over 1000 files) and satisfy errors.Is(err, [ErrBroken]).
 func Open(dir string) (*Catalog, error) {
-	names, err := trusted.ReadDir(dir)
+	names, err := files.TrustedNames(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &Catalog{}, nil
 	}

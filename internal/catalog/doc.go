@@ -35,7 +35,7 @@
 //
 // Names are exact. Every call returns an entry of its own, which the caller may change.
 // The files of a catalog are under the same rule as objects: only root can have written
-// them or put them there (package internal/trusted). Of another file nothing is taken but
+// them or put them there (package internal/files). Of another file nothing is taken but
 // the names that it breaks.
 //
 // A file that is at fault breaks every name that it may have been meant for, and no

@@ -20,8 +20,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/files"
 	"github.com/xdp-chain/xdp-chain/internal/strict"
-	"github.com/xdp-chain/xdp-chain/internal/trusted"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -39,7 +39,7 @@ type file struct {
 // readFile reads a file's entry, or finds what is wrong with it.
 func readFile(path string) *file {
 	f := &file{path: path}
-	text, err := trusted.ReadFile(path, maxFileSize)
+	text, err := files.ReadTrusted(path, maxFileSize)
 	if err != nil {
 		f.err = fmt.Errorf("%w: %s: %w", ErrBroken, path, err)
 		text = readBeginning(path)

@@ -30,7 +30,7 @@ const (
 	// words are what a chain is said in.
 	words = "pkg/chain internal/enum"
 	// helpers know nothing of chains, or nothing but words.
-	helpers = "internal/enum internal/files internal/flock internal/jsonint internal/mountinfo internal/strict internal/trusted"
+	helpers = "internal/enum internal/errs internal/files internal/flock internal/jsonint internal/mountinfo internal/strict"
 	// stores keep on disk what is configured and what was made.
 	stores = "internal/catalog internal/config internal/record internal/store"
 	// mechanisms are what a chain is made with.
@@ -70,9 +70,9 @@ var mayImport = []struct{ from, to string }{
 	{"bpf/flow-stats", "bpf " + words},
 	{"bpf", ""},
 
-	{"internal/strict", "internal/files internal/jsonint internal/trusted"},
-	{"internal/trusted", "internal/files"},
-	{"internal/files", ""},
+	{"internal/strict", "internal/errs internal/files internal/jsonint"},
+	{"internal/errs", ""},
+	{"internal/files", "internal/errs"},
 	{"internal/flock", ""},
 	{"internal/jsonint", ""},
 	{"internal/mountinfo", ""},

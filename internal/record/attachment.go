@@ -14,6 +14,7 @@ import (
 
 	"github.com/containernetworking/cni/pkg/utils"
 
+	"github.com/xdp-chain/xdp-chain/internal/errs"
 	"github.com/xdp-chain/xdp-chain/internal/files"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -85,10 +86,7 @@ func (d Dir) SaveAttachment(a Attachment) error {
 	if err == nil {
 		err = d.replace(path, content)
 	}
-	if err != nil {
-		return fmt.Errorf("save attachment of %s/%s to network %q: %w", a.ContainerID, a.Ifname, a.Network, err)
-	}
-	return nil
+	return errs.Wrapf(err, "save attachment of %s/%s to network %q", a.ContainerID, a.Ifname, a.Network)
 }
 
 // LoadAttachment reads the file of an attachment. Without one, as for a network
@@ -101,10 +99,7 @@ func (d Dir) LoadAttachment(network, containerID, ifname string) (Attachment, er
 		return Attachment{}, fmt.Errorf("load attachment: %w: %w", fs.ErrNotExist, err)
 	}
 	a, err := d.readAttachment(path)
-	if err != nil {
-		return Attachment{}, fmt.Errorf("load attachment of %s/%s to network %q: %w", containerID, ifname, network, err)
-	}
-	return a, nil
+	return a, errs.Wrapf(err, "load attachment of %s/%s to network %q", containerID, ifname, network)
 }
 
 // readAttachment reads an attachment's file, which must be about what its name says.
@@ -119,7 +114,10 @@ func (d Dir) readAttachment(path string) (Attachment, error) {
 		}
 		return nil
 	})
-	return a.Attachment, err
+	if err != nil {
+		return Attachment{}, err
+	}
+	return a.Attachment, nil
 }
 
 // RemoveAttachment removes the file of an attachment, and the network's folder
@@ -129,10 +127,7 @@ func (d Dir) RemoveAttachment(network, containerID, ifname string) error {
 	if err != nil {
 		return nil // a name that nothing can be kept under
 	}
-	if err := d.remove(path); err != nil {
-		return fmt.Errorf("remove attachment of %s/%s to network %q: %w", containerID, ifname, network, err)
-	}
-	return nil
+	return errs.Wrapf(d.remove(path), "remove attachment of %s/%s to network %q", containerID, ifname, network)
 }
 
 // HasAttachments tells whether a network has attachments. Unlike
@@ -151,10 +146,10 @@ func (d Dir) HasAttachments(network string) (bool, error) {
 	}
 	defer f.Close()
 	_, err = f.Readdirnames(1)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, fmt.Errorf("look for attachments: %w", err)
+	if errors.Is(err, io.EOF) {
+		return false, nil
 	}
-	return err == nil, nil
+	return err == nil, errs.Wrapf(err, "look for attachments")
 }
 
 // Attachments reads the attachments of a network, in no order that means anything.
@@ -170,24 +165,21 @@ func (d Dir) Attachments(network string) ([]Attachment, error) {
 		return nil, fmt.Errorf("list attachments: %w", err)
 	}
 	list := make([]Attachment, 0, len(names))
-	var errs []error
+	var wrong []error
 	for _, name := range names {
 		switch a, err := d.readAttachment(filepath.Join(folder, name)); {
 		case err == nil:
 			list = append(list, a)
 		case !errors.Is(err, fs.ErrNotExist): // else removed since it was listed
-			errs = append(errs, fmt.Errorf("attachment to network %q: %w", network, err))
+			wrong = append(wrong, fmt.Errorf("attachment to network %q: %w", network, err))
 		}
 	}
-	return list, errors.Join(errs...)
+	return list, errors.Join(wrong...)
 }
 
 // Networks returns the networks that have attachments, in no order that means
 // anything.
 func (d Dir) Networks() ([]string, error) {
 	names, err := files.Names(d.attachments())
-	if err != nil {
-		return nil, fmt.Errorf("list networks: %w", err)
-	}
-	return names, nil
+	return names, errs.Wrapf(err, "list networks")
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/xdp-chain/xdp-chain/internal/errs"
 	"github.com/xdp-chain/xdp-chain/internal/files"
 	"github.com/xdp-chain/xdp-chain/internal/flock"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -97,10 +98,7 @@ func (d Dir) Save(held Holder, r *Record) error {
 	if err == nil {
 		err = d.replace(d.chain(r.Key), content)
 	}
-	if err != nil {
-		return fmt.Errorf("save the record of chain %s: %w", r.Key, err)
-	}
-	return nil
+	return errs.Wrapf(err, "save the record of chain %s", r.Key)
 }
 
 // Remove removes the record of a chain whose lock is held. One that is not there
@@ -110,27 +108,20 @@ func (d Dir) Remove(held Holder, key chain.Key) error {
 	if !held.Holds(key) {
 		return fmt.Errorf("remove the record of chain %s: %w", key, ErrNotHeld)
 	}
-	if err := d.remove(d.chain(key)); err != nil {
-		return fmt.Errorf("remove the record of chain %s: %w", key, err)
-	}
-	return nil
+	return errs.Wrapf(d.remove(d.chain(key)), "remove the record of chain %s", key)
 }
 
 // Keys returns the chains that have a record, in no order that means anything.
 // No folder is no records.
 func (d Dir) Keys() ([]chain.Key, error) {
-	names, err := files.Names(d.chains())
-	if err != nil {
-		return nil, fmt.Errorf("list records: %w", err)
-	}
-	keys := make([]chain.Key, 0, len(names))
-	for _, name := range names {
-		var key chain.Key
-		if base, ours := strings.CutSuffix(name, suffix); ours && key.UnmarshalText([]byte(base)) == nil {
-			keys = append(keys, key)
+	keys, err := files.Parse(d.chains(), func(name string) (chain.Key, error) {
+		base, ours := strings.CutSuffix(name, suffix)
+		if !ours {
+			return chain.Key{}, fmt.Errorf("%w: %q is no record's name", chain.ErrInvalid, name)
 		}
-	}
-	return keys, nil
+		return chain.ParseKey(base)
+	})
+	return keys, errs.Wrapf(err, "list records")
 }
 
 // Kernel is what was found out about the running kernel at some cost, and what stays
@@ -164,10 +155,7 @@ func (d Dir) SaveKernel(k Kernel) error {
 	if err == nil {
 		err = d.replace(d.KernelPath(), content)
 	}
-	if err != nil {
-		return fmt.Errorf("save what is known of the kernel: %w", err)
-	}
-	return nil
+	return errs.Wrapf(err, "save what is known of the kernel")
 }
 
 // ID names a member of a chain, for people. It is small, from 1, and no other member
@@ -188,13 +176,7 @@ const lastID = "last-id."
 //
 // A process that dies right after it has taken ids that no member will have.
 func (d Dir) TakeIDs(ctx context.Context, n int) (first ID, err error) {
-	if first, err = d.takeIDs(ctx, n); err != nil {
-		return 0, fmt.Errorf("take ids for members: %w", err)
-	}
-	return first, nil
-}
-
-func (d Dir) takeIDs(ctx context.Context, n int) (ID, error) {
+	defer func() { err = errs.Wrapf(err, "take ids for members") }()
 	lock, err := d.lockIDs(ctx)
 	if err != nil {
 		return 0, err

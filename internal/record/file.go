@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 	kjson "sigs.k8s.io/json"
 
+	"github.com/xdp-chain/xdp-chain/internal/errs"
 	"github.com/xdp-chain/xdp-chain/internal/files"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -112,7 +113,7 @@ func (d Dir) tryReplace(path string, content []byte) error {
 // A process that dies in here leaves some of that. The next remove of the file, or
 // of another one in the same folder, completes it.
 func (d Dir) remove(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := files.Remove(path); err != nil {
 		return err
 	}
 	err := d.sweep(filepath.Base(path))
@@ -139,7 +140,7 @@ func (d Dir) sweep(name string) error {
 		return err
 	}
 	for _, path := range paths {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := files.Remove(path); err != nil {
 			return err
 		}
 	}
@@ -150,10 +151,7 @@ func (d Dir) sweep(name string) error {
 // they are older than any living writer. To remove one is up to the caller.
 func (d Dir) Abandoned() ([]string, error) {
 	paths, err := d.leftInTmp(func(string) bool { return false })
-	if err != nil {
-		return nil, fmt.Errorf("look for abandoned files: %w", err)
-	}
-	return paths, nil
+	return paths, errs.Wrapf(err, "look for abandoned files")
 }
 
 // leftInTmp returns the files in tmp that are older than any living writer, and those of
@@ -266,25 +264,18 @@ func (d Dir) boundBroken() error {
 	if err != nil {
 		return err
 	}
-	for len(names) > MaxBroken {
-		if err := os.Remove(filepath.Join(d.broken(), names[0])); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, name := range names[:max(len(names)-MaxBroken, 0)] {
+		if err := files.Remove(filepath.Join(d.broken(), name)); err != nil {
 			return err
 		}
-		names = names[1:]
 	}
 	return nil
 }
 
 // Broken returns the files that were set aside, the oldest first.
 func (d Dir) Broken() ([]string, error) {
-	names, err := files.Names(d.broken())
-	if err != nil {
-		return nil, fmt.Errorf("list the files that were set aside: %w", err)
-	}
-	for i, name := range names {
-		names[i] = filepath.Join(d.broken(), name)
-	}
-	return names, nil
+	paths, err := files.Parse(d.broken(), func(name string) (string, error) { return filepath.Join(d.broken(), name), nil })
+	return paths, errs.Wrapf(err, "list the files that were set aside")
 }
 
 // encode writes JSON whose raw values stay as they are but for white space, where

@@ -135,18 +135,26 @@ func (k Key) String() string { return fmt.Sprintf("%d-%d", k.Cookie, k.Ifindex) 
 // MarshalText returns the same as String.
 func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// UnmarshalText takes what String prints and nothing else: no sign, no leading
-// zero, an index of at least 1. Errors satisfy errors.Is(err, [ErrInvalid]).
-func (k *Key) UnmarshalText(text []byte) error {
-	cookie, ifindex, _ := strings.Cut(string(text), "-")
+// ParseKey takes what String prints and nothing else: no sign, no leading zero, an
+// index of at least 1. Errors satisfy errors.Is(err, [ErrInvalid]).
+func ParseKey(text string) (Key, error) {
+	cookie, ifindex, _ := strings.Cut(text, "-")
 	c, cerr := strconv.ParseUint(cookie, 10, 64)
 	i, ierr := strconv.ParseInt(ifindex, 10, 32)
-	parsed := Key{Cookie: c, Ifindex: int(i)}
-	if cerr != nil || ierr != nil || i < 1 || parsed.String() != string(text) {
-		return fmt.Errorf("%w: chain key %q; want <netns cookie>-<ifindex>", ErrInvalid, text)
+	k := Key{Cookie: c, Ifindex: int(i)}
+	if cerr != nil || ierr != nil || i < 1 || k.String() != text {
+		return Key{}, fmt.Errorf("%w: chain key %q; want <netns cookie>-<ifindex>", ErrInvalid, text)
 	}
-	*k = parsed
-	return nil
+	return k, nil
+}
+
+// UnmarshalText sets the key to what [ParseKey] takes, and leaves it as it was on an error.
+func (k *Key) UnmarshalText(text []byte) error {
+	parsed, err := ParseKey(string(text))
+	if err == nil {
+		*k = parsed
+	}
+	return err
 }
 
 // gplLicenses is the list of license_is_gpl_compatible in the kernel's

@@ -12,7 +12,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 
-	"github.com/xdp-chain/xdp-chain/internal/trusted"
+	"github.com/xdp-chain/xdp-chain/internal/files"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -93,7 +93,7 @@ func (o *Object) Content() []byte { return o.content }
 // it is sticky, as /tmp is). Errors satisfy errors.Is(err, [ErrUnusable]), and
 // fs.ErrNotExist where there is no such file.
 func Open(path string) (*Object, error) {
-	content, err := trusted.ReadFile(path, MaxSize)
+	content, err := files.ReadTrusted(path, MaxSize)
 	if err != nil {
 		return nil, unusable{fmt.Errorf("object %s: %w", path, err)}
 	}

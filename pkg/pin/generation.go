@@ -14,7 +14,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
-	"github.com/xdp-chain/xdp-chain/internal/files"
+	"github.com/xdp-chain/xdp-chain/internal/errs"
 )
 
 // The entries of a chain's folder. The last three are the stages of a generation
@@ -109,10 +109,7 @@ func pinCopy(m *ebpf.Map, folder, name string) error {
 		return fmt.Errorf("map %q: %w", name, err)
 	}
 	defer dup.Close()
-	if err := dup.Pin(filepath.Join(folder, entry)); err != nil {
-		return fmt.Errorf("pin map %q: %w", name, err)
-	}
-	return nil
+	return errs.Wrapf(dup.Pin(filepath.Join(folder, entry)), "pin map %q", name)
 }
 
 // FinalizePins makes the folder hold the given generation, which is either the one that
@@ -137,10 +134,7 @@ func (l *Locked) FinalizePins(generation uint64) error {
 		// it for the next FinalizePins.
 		err = removeEntries(l.path, partPrefix, nextPrefix)
 	}
-	if err != nil {
-		return fmt.Errorf("settle generation %d of chain %s: %w", generation, l.key, err)
-	}
-	return nil
+	return errs.Wrapf(err, "settle generation %d of chain %s", generation, l.key)
 }
 
 // finishMoveIn moves in what is left of a generation that was being moved in.
@@ -209,10 +203,7 @@ func (l *Locked) OpenCounters() (*ebpf.Map, error) {
 		return nil, err
 	}
 	m, err := ebpf.LoadPinnedMap(filepath.Join(l.path, countersName), nil)
-	if err != nil {
-		return nil, fmt.Errorf("open the pinned counters of chain %s: %w", l.key, err)
-	}
-	return m, nil
+	return m, errs.Wrapf(err, "open the pinned counters of chain %s", l.key)
 }
 
 // OpenMaps opens the maps of a member, by their names in the member's object. The
@@ -223,13 +214,7 @@ func (l *Locked) OpenMaps(member string) (map[string]*ebpf.Map, error) {
 		return nil, err
 	}
 	opened, err := l.openMaps(member)
-	if err != nil {
-		for _, m := range opened {
-			m.Close()
-		}
-		return nil, fmt.Errorf("open the pinned maps of member %q of chain %s: %w", member, l.key, err)
-	}
-	return opened, nil
+	return opened, errs.Wrapf(err, "open the pinned maps of member %q of chain %s", member, l.key)
 }
 
 func (l *Locked) openMaps(member string) (map[string]*ebpf.Map, error) {
@@ -242,13 +227,24 @@ func (l *Locked) openMaps(member string) (map[string]*ebpf.Map, error) {
 	if err != nil {
 		return nil, err
 	}
-	opened := make(map[string]*ebpf.Map, len(entries))
+	return openAll(entries, func(entry string) (*ebpf.Map, error) {
+		m, err := ebpf.LoadPinnedMap(filepath.Join(folder, entry), nil)
+		return m, errs.Wrapf(err, "map %q", nameOf(entry))
+	})
+}
+
+// openAll opens all that is pinned in a folder, by name. On an error nothing stays open.
+func openAll[T io.Closer](entries []fs.DirEntry, open func(entry string) (T, error)) (map[string]T, error) {
+	opened := make(map[string]T, len(entries))
 	for _, entry := range entries {
-		m, err := ebpf.LoadPinnedMap(filepath.Join(folder, entry.Name()), nil)
+		one, err := open(entry.Name())
 		if err != nil {
-			return opened, fmt.Errorf("map %q: %w", nameOf(entry.Name()), err)
+			for _, o := range opened {
+				o.Close()
+			}
+			return nil, err
 		}
-		opened[nameOf(entry.Name())] = m
+		opened[nameOf(entry.Name())] = one
 	}
 	return opened, nil
 }
@@ -293,10 +289,7 @@ type pinner interface {
 // pinAndClose pins a copy of a link's or program's descriptor and closes it.
 func pinAndClose(dup pinner, path string) error {
 	defer dup.Close()
-	if err := dup.Pin(path); err != nil {
-		return fmt.Errorf("pin at %s: %w", path, err)
-	}
-	return nil
+	return errs.Wrapf(dup.Pin(path), "pin at %s", path)
 }
 
 // OpenLinks opens the links that put the members into the slots of the chain's
@@ -307,20 +300,12 @@ func (l *Locked) OpenLinks() (map[string]link.Link, error) {
 		return nil, err
 	}
 	folder := filepath.Join(l.path, linksName)
-	names, err := files.Names(folder)
-	if err != nil {
+	entries, err := os.ReadDir(folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list the pinned links of chain %s's members: %w", l.key, err)
 	}
-	opened := make(map[string]link.Link, len(names))
-	for _, name := range names {
-		k, err := link.LoadPinnedLink(filepath.Join(folder, name), nil)
-		if err != nil {
-			for _, k := range opened {
-				k.Close()
-			}
-			return nil, fmt.Errorf("open the pinned link of member %q of chain %s: %w", nameOf(name), l.key, err)
-		}
-		opened[nameOf(name)] = k
-	}
-	return opened, nil
+	return openAll(entries, func(entry string) (link.Link, error) {
+		k, err := link.LoadPinnedLink(filepath.Join(folder, entry), nil)
+		return k, errs.Wrapf(err, "open the pinned link of member %q of chain %s", nameOf(entry), l.key)
+	})
 }

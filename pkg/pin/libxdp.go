@@ -10,13 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/errs"
 	"github.com/xdp-chain/xdp-chain/internal/files"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 // Libxdp is the tree in which libxdp and its tools keep the pins of one network
@@ -120,17 +121,8 @@ func (l *LibxdpLocked) Unlock() error {
 // LibxdpCookies returns the network namespaces that have a tree of libxdp's, in no order
 // that means anything.
 func (t Tree) LibxdpCookies() ([]uint64, error) {
-	names, err := files.Names(t.netns())
-	if err != nil {
-		return nil, fmt.Errorf("list the namespaces with pins of libxdp's: %w", err)
-	}
-	cookies := make([]uint64, 0, len(names))
-	for _, name := range names {
-		if cookie, err := strconv.ParseUint(name, 10, 64); err == nil {
-			cookies = append(cookies, cookie)
-		}
-	}
-	return cookies, nil
+	cookies, err := files.Parse(t.netns(), func(name string) (uint64, error) { return strconv.ParseUint(name, 10, 64) })
+	return cookies, errs.Wrapf(err, "list the namespaces with pins of libxdp's")
 }
 
 // Dispatch is a dispatcher of libxdp's protocol, as its pins name it.
@@ -150,15 +142,11 @@ func (d Dispatch) String() string {
 }
 
 // parseDispatch is the inverse of String.
-func parseDispatch(name string) (d Dispatch, ok bool) {
-	ifindex, id, _ := strings.Cut(strings.TrimPrefix(name, dispatchPrefix), "-")
-	number, err := strconv.ParseUint(id, 10, 32)
-	if err != nil {
-		return Dispatch{}, false
+func parseDispatch(name string) (d Dispatch, err error) {
+	if _, err = fmt.Sscanf(name, dispatchPrefix+"%d-%d", &d.Ifindex, &d.ID); err == nil && d.String() != name {
+		err = fmt.Errorf("%w: %q is no dispatcher's folder", chain.ErrInvalid, name)
 	}
-	d.ID = ebpf.ProgramID(number)
-	d.Ifindex, err = strconv.Atoi(ifindex)
-	return d, err == nil && d.String() == name
+	return d, err
 }
 
 // Slot is what occupies one slot of a dispatcher.
@@ -231,10 +219,7 @@ func (l *LibxdpLocked) Unpin(d Dispatch) error {
 	if err := l.held(); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(l.dispatch(d)); err != nil {
-		return fmt.Errorf("unpin the members of a dispatcher: %w", err)
-	}
-	return nil
+	return errs.Wrapf(os.RemoveAll(l.dispatch(d)), "unpin the members of a dispatcher")
 }
 
 // UnpinAll removes the pins of every dispatcher in the tree. It is for the tree of a
@@ -298,15 +283,6 @@ func (x Libxdp) Has(d Dispatch, n int) (bool, error) {
 // Dispatches returns the dispatchers that have a folder of pins in the tree, in no
 // order that means anything. No tree is none.
 func (x Libxdp) Dispatches() ([]Dispatch, error) {
-	names, err := files.Names(x.path())
-	if err != nil {
-		return nil, fmt.Errorf("list the pinned dispatchers in %s: %w", x.path(), err)
-	}
-	var found []Dispatch
-	for _, name := range names {
-		if d, ok := parseDispatch(name); ok {
-			found = append(found, d)
-		}
-	}
-	return found, nil
+	found, err := files.Parse(x.path(), parseDispatch)
+	return found, errs.Wrapf(err, "list the pinned dispatchers in %s", x.path())
 }

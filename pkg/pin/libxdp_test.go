@@ -424,7 +424,7 @@ func checkDispatches(t *testing.T, x pin.Libxdp, want ...pin.Dispatch) {
 		t.Error(err)
 	}
 	byID := cmpopts.SortSlices(func(a, b pin.Dispatch) bool { return a.ID < b.ID })
-	if diff := cmp.Diff(want, got, byID); diff != "" {
+	if diff := cmp.Diff(append([]pin.Dispatch{}, want...), got, byID); diff != "" {
 		t.Errorf("dispatchers (-want +got):\n%s", diff)
 	}
 }

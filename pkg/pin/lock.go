@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/errs"
 	"github.com/xdp-chain/xdp-chain/internal/files"
 	"github.com/xdp-chain/xdp-chain/internal/flock"
 )
@@ -245,10 +246,7 @@ func busy(path string) (bool, error) {
 	if errors.As(err, new(*flock.TakenError)) {
 		return true, nil
 	}
-	if err != nil {
-		return false, fmt.Errorf("look whether %s is locked: %w", path, err)
-	}
-	return false, nil
+	return false, errs.Wrapf(err, "look whether %s is locked", path)
 }
 
 // holder returns the process that holds a flock on f and its command, or zero

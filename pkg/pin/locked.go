@@ -4,15 +4,14 @@ package pin
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
+	"github.com/xdp-chain/xdp-chain/internal/errs"
+	"github.com/xdp-chain/xdp-chain/internal/files"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -67,13 +66,10 @@ func (l *Locked) PinLink(k link.Link) error {
 	if err := l.held(); err != nil {
 		return err
 	}
-	if err := os.Remove(l.linkPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := files.Remove(l.linkPath()); err != nil {
 		return fmt.Errorf("remove the pin of an earlier link: %w", err)
 	}
-	if err := k.Pin(l.linkPath()); err != nil {
-		return fmt.Errorf("pin link at %s: %w", l.linkPath(), err)
-	}
-	return nil
+	return errs.Wrapf(k.Pin(l.linkPath()), "pin link at %s", l.linkPath())
 }
 
 // OpenLink opens the chain's link. Without one the error satisfies
@@ -99,13 +95,10 @@ func (l *Locked) Clear() error {
 	if err := l.held(); err != nil {
 		return err
 	}
-	if err := os.Remove(l.linkPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := files.Remove(l.linkPath()); err != nil {
 		return fmt.Errorf("remove the pinned link of chain %s: %w", l.key, err)
 	}
-	if err := l.clear(); err != nil {
-		return fmt.Errorf("remove the pins of chain %s: %w", l.key, err)
-	}
-	return nil
+	return errs.Wrapf(l.clear(), "remove the pins of chain %s", l.key)
 }
 
 // Busy tells whether somebody holds the lock of a chain at this moment. No folder is
@@ -118,10 +111,7 @@ func (t Tree) Busy(key chain.Key) (bool, error) { return busy(t.chain(key)) }
 // needs no lock and changes nothing.
 func (t Tree) HasUnfinishedPins(key chain.Key) (bool, error) {
 	paths, err := entriesWith(t.chain(key), partPrefix, nextPrefix, settlePrefix)
-	if err != nil {
-		return false, fmt.Errorf("look at the pins of chain %s: %w", key, err)
-	}
-	return len(paths) > 0, nil
+	return len(paths) > 0, errs.Wrapf(err, "look at the pins of chain %s", key)
 }
 
 // NodeLocked is a network whose node-scoped maps are locked: the maps that all
@@ -153,21 +143,24 @@ func (t Tree) LockNode(ctx context.Context, network string) (*NodeLocked, error)
 	return &NodeLocked{network: network, folder: f}, nil
 }
 
+// pin returns where a map of the network is pinned, as long as the lock is held.
+func (n *NodeLocked) pin(name string) (string, error) {
+	if err := n.held(); err != nil {
+		return "", err
+	}
+	entry, err := entryName(name)
+	return filepath.Join(n.path, entry), errs.Wrapf(err, "map of network %q", n.network)
+}
+
 // Open opens a map of the network. Without one of that name the error satisfies
 // errors.Is(err, [fs.ErrNotExist]).
 func (n *NodeLocked) Open(name string) (*ebpf.Map, error) {
-	if err := n.held(); err != nil {
+	path, err := n.pin(name)
+	if err != nil {
 		return nil, err
 	}
-	entry, err := entryName(name)
-	if err != nil {
-		return nil, fmt.Errorf("map of network %q: %w", n.network, err)
-	}
-	m, err := ebpf.LoadPinnedMap(filepath.Join(n.path, entry), nil)
-	if err != nil {
-		return nil, fmt.Errorf("open the pinned map %q of network %q: %w", name, n.network, err)
-	}
-	return m, nil
+	m, err := ebpf.LoadPinnedMap(path, nil)
+	return m, errs.Wrapf(err, "open the pinned map %q of network %q", name, n.network)
 }
 
 // Pin pins a map of the network. One that is there already is an error that
@@ -179,26 +172,17 @@ func (n *NodeLocked) Pin(name string, m *ebpf.Map) error {
 	if err := n.held(); err != nil {
 		return err
 	}
-	if err := pinCopy(m, n.path, name); err != nil {
-		return fmt.Errorf("network %q: %w", n.network, err)
-	}
-	return nil
+	return errs.Wrapf(pinCopy(m, n.path, name), "network %q", n.network)
 }
 
 // Unpin takes back a pin made under this lock: nobody else has seen it. One
 // that is not there is no error.
 func (n *NodeLocked) Unpin(name string) error {
-	if err := n.held(); err != nil {
+	path, err := n.pin(name)
+	if err != nil {
 		return err
 	}
-	entry, err := entryName(name)
-	if err != nil {
-		return fmt.Errorf("map of network %q: %w", n.network, err)
-	}
-	if err := os.Remove(filepath.Join(n.path, entry)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("unpin map %q of network %q: %w", name, n.network, err)
-	}
-	return nil
+	return errs.Wrapf(files.Remove(path), "unpin map %q of network %q", name, n.network)
 }
 
 // Remove removes all maps of the network and gives the lock up. On an error the

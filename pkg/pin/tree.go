@@ -17,6 +17,7 @@ import (
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/errs"
 	"github.com/xdp-chain/xdp-chain/internal/files"
 	"github.com/xdp-chain/xdp-chain/internal/flock"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -52,7 +53,7 @@ func (t Tree) chain(key chain.Key) string { return filepath.Join(t.chains(), key
 // A process that dies in here leaves a mounted bpffs or some of the folders,
 // empty; Ensure goes on from there.
 func (t Tree) Ensure() error {
-	if err := ensureMounted(t.Root); err != nil {
+	if err := t.ensureMounted(); err != nil {
 		return err
 	}
 	for _, folder := range []string{t.top(), t.chains(), t.node(), t.netns()} {
@@ -83,31 +84,15 @@ func ensurePrivate(folder string) error {
 // What else there may be in the folder of chains is none of ours and left out.
 // No tree is no chains.
 func (t Tree) Keys() ([]chain.Key, error) {
-	names, err := files.Names(t.chains())
-	if err != nil {
-		return nil, fmt.Errorf("list pinned chains: %w", err)
-	}
-	keys := make([]chain.Key, 0, len(names))
-	for _, name := range names {
-		var key chain.Key
-		if key.UnmarshalText([]byte(name)) == nil {
-			keys = append(keys, key)
-		}
-	}
-	return keys, nil
+	keys, err := files.Parse(t.chains(), chain.ParseKey)
+	return keys, errs.Wrapf(err, "list pinned chains")
 }
 
 // Networks returns the networks that have a folder of maps, in no order that
 // means anything. No tree is no networks.
 func (t Tree) Networks() ([]string, error) {
-	names, err := files.Names(t.node())
-	if err != nil {
-		return nil, fmt.Errorf("list networks with pinned maps: %w", err)
-	}
-	for i, name := range names {
-		names[i] = nameOf(name)
-	}
-	return names, nil
+	names, err := files.Parse(t.node(), func(entry string) (string, error) { return nameOf(entry), nil })
+	return names, errs.Wrapf(err, "list networks with pinned maps")
 }
 
 // OpenLink opens the link of a chain without its lock, to look at: the chain may
@@ -120,10 +105,7 @@ func (t Tree) OpenLink(key chain.Key) (link.Link, error) {
 
 func openLink(path string, key chain.Key) (link.Link, error) {
 	l, err := link.LoadPinnedLink(path, nil)
-	if err != nil {
-		return nil, fmt.Errorf("open the pinned link of chain %s: %w", key, err)
-	}
-	return l, nil
+	return l, errs.Wrapf(err, "open the pinned link of chain %s", key)
 }
 
 // OpenCounters opens the counters of a chain's generation, for reading alone,
@@ -136,10 +118,7 @@ func openLink(path string, key chain.Key) (link.Link, error) {
 // the generation still is the one that runs.
 func (t Tree) OpenCounters(key chain.Key, generation uint64) (*ebpf.Map, error) {
 	m, err := t.openMap(key, generation, countersName)
-	if err != nil {
-		return nil, fmt.Errorf("open the pinned counters of chain %s: %w", key, err)
-	}
-	return m, nil
+	return m, errs.Wrapf(err, "open the pinned counters of chain %s", key)
 }
 
 // OpenMap opens a map of a member of a chain's generation, by its name in the
@@ -154,10 +133,7 @@ func (t Tree) OpenMap(key chain.Key, generation uint64, member, name string) (*e
 	if err == nil {
 		m, err = t.openMap(key, generation, filepath.Join(mapsName, folder, entry))
 	}
-	if err != nil {
-		return nil, fmt.Errorf("open the pinned map %q of member %q of chain %s: %w", name, member, key, err)
-	}
-	return m, nil
+	return m, errs.Wrapf(err, "open the pinned map %q of member %q of chain %s", name, member, key)
 }
 
 // openMap opens a map, for reading alone, by its path in a generation's folder.
@@ -228,34 +204,30 @@ func mapPath(owners, kind, owner, name string) (string, error) {
 // which takes it some microseconds.
 const mountTimeout = 3 * time.Second
 
-// ensureMounted mounts a bpffs at root unless there is one.
+// ensureMounted mounts a bpffs at Root unless there is one.
 //
 // Who wants to mount first locks the folder that is to be covered. It is the one
-// inode that every process finds at root as long as nothing is mounted there, and
+// inode that every process finds at Root as long as nothing is mounted there, and
 // once something is, whoever waited for the lock sees so. Nothing of the lock
 // remains.
-func ensureMounted(root string) error {
-	if on, err := isBPFFS(root); on || err != nil {
+func (t Tree) ensureMounted() error {
+	if on, err := t.Mounted(); on || err != nil {
 		return err
 	}
-	covered, err := os.Open(root)
+	covered, err := os.Open(t.Root)
 	if err != nil {
-		return noBPFFS(root, err)
+		return t.noBPFFS(err)
 	}
 	defer covered.Close()
 	if err := lockToMount(covered); err != nil {
 		return err
 	}
-	if on, err := isBPFFS(root); on || err != nil {
+	if on, err := t.Mounted(); on || err != nil {
 		return err
 	}
 	// As systemd mounts it. A process that dies right after this leaves what
 	// everybody wants; the kernel frees the lock.
-	err = unix.Mount("bpf", root, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700")
-	if err != nil {
-		return noBPFFS(root, err)
-	}
-	return nil
+	return t.noBPFFS(unix.Mount("bpf", t.Root, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"))
 }
 
 // lockToMount waits for the lock on the folder to cover, but not for long: every
@@ -267,52 +239,47 @@ func lockToMount(covered *os.File) error {
 	if taken, ok := errors.AsType[*flock.TakenError](err); ok {
 		return lockedError(fmt.Sprintf("no bpffs at %s, and the folder to mount it on", covered.Name()), covered, taken)
 	}
-	if err != nil {
-		return fmt.Errorf("lock %s to mount a bpffs: %w", covered.Name(), err)
-	}
-	return nil
-}
-
-// isBPFFS tells whether path is on a bpffs.
-func isBPFFS(path string) (bool, error) {
-	var stat unix.Statfs_t
-	err := unix.Statfs(path, &stat)
-	for errors.Is(err, unix.EINTR) {
-		err = unix.Statfs(path, &stat)
-	}
-	if err != nil {
-		return false, noBPFFS(path, err)
-	}
-	return int64(stat.Type) == unix.BPF_FS_MAGIC, nil
-}
-
-func noBPFFS(root string, err error) error {
-	return fmt.Errorf("%w at %s, and it cannot be mounted: %w; as root of the node run: mkdir -p %s && mount -t bpf bpf %s",
-		ErrNoBPFFS, root, err, root, root)
+	return errs.Wrapf(err, "lock %s to mount a bpffs", covered.Name())
 }
 
 // Mounted tells whether there is a bpffs at Root. Errors satisfy errors.Is(err,
 // [ErrNoBPFFS]).
-func (t Tree) Mounted() (bool, error) { return isBPFFS(t.Root) }
+func (t Tree) Mounted() (bool, error) {
+	var stat unix.Statfs_t
+	err := unix.Statfs(t.Root, &stat)
+	for errors.Is(err, unix.EINTR) {
+		err = unix.Statfs(t.Root, &stat)
+	}
+	return err == nil && int64(stat.Type) == unix.BPF_FS_MAGIC, t.noBPFFS(err)
+}
+
+// noBPFFS is the error about a bpffs that err keeps from being mounted; nil for nil.
+func (t Tree) noBPFFS(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w at %s, and it cannot be mounted: %w; as root of the node run: mkdir -p %[2]s && mount -t bpf bpf %[2]s",
+		ErrNoBPFFS, t.Root, err)
+}
 
 // Mountable returns nil where [Tree.Ensure] can mount a bpffs, and otherwise an error
 // that satisfies errors.Is(err, [ErrNoBPFFS]). It has the kernel make the mount and puts
 // it nowhere (fsopen(2) and fsmount(2), since Linux 5.2).
 func (t Tree) Mountable() error {
 	if _, err := os.Stat(t.Root); err != nil {
-		return noBPFFS(t.Root, err)
+		return t.noBPFFS(err)
 	}
 	fsfd, err := unix.Fsopen("bpf", unix.FSOPEN_CLOEXEC)
 	if err != nil {
-		return noBPFFS(t.Root, err)
+		return t.noBPFFS(err)
 	}
 	defer unix.Close(fsfd)
 	if err := unix.FsconfigCreate(fsfd); err != nil {
-		return noBPFFS(t.Root, err)
+		return t.noBPFFS(err)
 	}
 	mount, err := unix.Fsmount(fsfd, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
 	if err != nil {
-		return noBPFFS(t.Root, err)
+		return t.noBPFFS(err)
 	}
 	return unix.Close(mount)
 }
