@@ -11,10 +11,10 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/errs"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -72,26 +72,11 @@ func (i *Interface) Attached() (Attached, error) {
 }
 
 // programsOf returns what an RTM_NEWLINK message says of XDP programs, one in hardware
-// last.
-func programsOf(msg []byte) ([]Attached, error) {
+// last: its IFLA_XDP attribute has one program id a mode (linux/if_link.h).
+func programsOf(msg []byte) (programs []Attached, err error) {
 	xdp, err := attribute(msg[unix.SizeofIfInfomsg:], unix.IFLA_XDP)
-	if xdp == nil || err != nil {
-		return nil, err
-	}
-	return parseXDP(xdp)
-}
-
-// parseXDP reads an IFLA_XDP attribute: one program id a mode (linux/if_link.h).
-func parseXDP(nested []byte) (programs []Attached, err error) {
-	attrs, err := nl.ParseRouteAttr(nested)
 	if err != nil {
-		return nil, fmt.Errorf("reading IFLA_XDP: %w", err)
-	}
-	ids := map[uint16]ebpf.ProgramID{}
-	for _, attr := range attrs {
-		if len(attr.Value) >= 4 {
-			ids[attr.Attr.Type] = ebpf.ProgramID(binary.NativeEndian.Uint32(attr.Value))
-		}
+		return nil, err
 	}
 	for _, in := range []struct {
 		attr uint16
@@ -101,7 +86,14 @@ func parseXDP(nested []byte) (programs []Attached, err error) {
 		{unix.IFLA_XDP_SKB_PROG_ID, chain.ModeGeneric},
 		{unix.IFLA_XDP_HW_PROG_ID, chain.ModeOffload},
 	} {
-		if id := ids[in.attr]; id != 0 {
+		value, err := attribute(xdp, in.attr)
+		if err != nil {
+			return nil, fmt.Errorf("reading IFLA_XDP: %w", err)
+		}
+		if len(value) < 4 {
+			continue
+		}
+		if id := ebpf.ProgramID(binary.NativeEndian.Uint32(value)); id != 0 {
 			programs = append(programs, Attached{ProgramID: id, Mode: in.mode})
 		}
 	}
@@ -135,31 +127,23 @@ func (i *Interface) Holder() (Attached, error) {
 		return a, fmt.Errorf("reading about XDP program %d of %s: %w", a.ProgramID, i.Name, err)
 	}
 	a.Name = strings.TrimSpace(info.Name)
-	byLink, err := i.heldByLink(a, p)
-	switch {
-	case err != nil:
+	if a.Attach, err = i.heldBy(a, p); err != nil || a.Attach == chain.AttachNetlink {
 		return a, err
-	case !byLink:
-		a.Attach = chain.AttachNetlink
-		return a, nil
 	}
-	a.Attach = chain.AttachLink
 	links, err := FindLinks()
 	a.LinkID = links.only(i.Index, a.ProgramID)
 	return a, err
 }
 
-// heldByLink tells whether it is a bpf_link that holds program p on the interface.
+// heldBy tells what holds program p on the interface: AttachLink or AttachNetlink.
 // Replacing a program by itself changes nothing; but where a bpf_link holds the hook the
 // kernel refuses even that, and that is the one way to know.
-func (i *Interface) heldByLink(a Attached, p *ebpf.Program) (bool, error) {
-	switch err := i.setXDP(p.FD(), p.FD(), modeFlags(a.Mode)); {
-	case errors.Is(err, unix.EBUSY):
-		return true, nil
-	case err != nil:
-		return false, fmt.Errorf("finding out what holds XDP program %d of %s: %w", a.ProgramID, i.Name, err)
+func (i *Interface) heldBy(a Attached, p *ebpf.Program) (chain.Attach, error) {
+	err := i.setXDP(p.FD(), p.FD(), modeFlags(a.Mode))
+	if errors.Is(err, unix.EBUSY) {
+		return chain.AttachLink, nil
 	}
-	return false, nil
+	return chain.AttachNetlink, errs.Wrapf(err, "finding out what holds XDP program %d of %s", a.ProgramID, i.Name)
 }
 
 // Hook is an interface and the XDP programs on it.
@@ -170,32 +154,32 @@ type Hook struct {
 	Programs []Attached
 }
 
+// dumpTries bounds how often the interfaces are listed again that change under our eyes.
+const dumpTries = 10
+
 // Hooks returns the interfaces of the namespace by their index, those without a program
 // too, from one RTM_GETLINK dump. The interfaces are usable until the namespace is closed.
 func (n *NetNS) Hooks() ([]Hook, error) {
-	msgs, err := n.dumpLinks()
+	msgs, err := n.getLinks(unix.NLM_F_DUMP, nl.NewIfInfomsg(unix.AF_UNSPEC))
+	// A dump that the kernel says was interrupted by a change may lack an interface that
+	// was there all along.
+	for try := 1; try < dumpTries && errors.Is(err, nl.ErrDumpInterrupted); try++ {
+		msgs, err = n.getLinks(unix.NLM_F_DUMP, nl.NewIfInfomsg(unix.AF_UNSPEC))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listing the interfaces of network namespace %q: %w", n.path, err)
 	}
-	hooks := make([]Hook, 0, len(msgs))
-	for _, msg := range msgs {
-		h, err := n.hook(msg)
+	hooks := make([]Hook, len(msgs))
+	for at, msg := range msgs {
+		h := &hooks[at]
+		if h.Interface, err = n.newInterface(msg); err == nil {
+			h.Programs, err = programsOf(msg)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("reading about an interface of network namespace %q: %w", n.path, err)
 		}
-		hooks = append(hooks, h)
 	}
 	return hooks, nil
-}
-
-func (n *NetNS) hook(msg []byte) (Hook, error) {
-	l, err := netlink.LinkDeserialize(nil, msg)
-	if err != nil {
-		return Hook{}, err
-	}
-	h := Hook{Interface: n.newInterface(l)}
-	h.Programs, err = programsOf(msg)
-	return h, err
 }
 
 // Links are the bpf_links on the machine that hold XDP programs.
@@ -269,9 +253,8 @@ func (i *Interface) HeldBy(a Attached, links Links) (Attached, error) {
 		return a, fmt.Errorf("opening XDP program %d of %s: %w", a.ProgramID, i.Name, err)
 	}
 	defer p.Close()
-	byLink, err := i.heldByLink(a, p)
-	if byLink {
-		a.Attach, a.LinkID = chain.AttachLink, links.only(i.Index, a.ProgramID)
+	if a.Attach, err = i.heldBy(a, p); a.Attach == chain.AttachLink {
+		a.LinkID = links.only(i.Index, a.ProgramID)
 	}
 	return a, err
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -156,11 +155,11 @@ func (i *Interface) mtuTooLarge(frags bool) error {
 	if i.Kind != "veth" {
 		return &MTUError{Interface: i.Name, Limiting: i.Name, MTU: i.MTU, Frags: frags}
 	}
-	mtu, name, err := i.peerMTU()
+	peer, err := i.peerElsewhere()
 	if err != nil {
 		return err
 	}
-	return &MTUError{Interface: i.Name, Limiting: name, MTU: mtu, Max: maxVethMTU(frags), Frags: frags}
+	return &MTUError{Interface: i.Name, Limiting: peer.Name, MTU: peer.MTU, Max: maxVethMTU(frags), Frags: frags}
 }
 
 // maxVethMTU returns the largest MTU of a peer with which a veth takes native XDP, as
@@ -215,9 +214,7 @@ func (e *QueueError) Unwrap() error { return ErrUnsupported }
 // a pod's peer is: in our own namespace, or in the interface's.
 func (i *Interface) tooFewQueues() error {
 	e := &QueueError{Interface: i.Name}
-	if c, err := i.channels(); err == nil {
-		e.RxQueues = int(c.RxCount)
-	}
+	e.RxQueues, _ = i.queues(unix.ETHTOOL_A_CHANNELS_RX_COUNT)
 	ours, err := CurrentNetNS()
 	if err != nil {
 		return e
@@ -225,46 +222,9 @@ func (i *Interface) tooFewQueues() error {
 	defer ours.Close()
 	for _, in := range []*NetNS{ours, i.NetNS} {
 		if peer, err := i.Peer(in); err == nil {
-			if c, err := peer.channels(); err == nil {
-				e.PeerTxQueues = int(c.TxCount)
-			}
+			e.PeerTxQueues, _ = peer.queues(unix.ETHTOOL_A_CHANNELS_TX_COUNT)
 			break
 		}
 	}
 	return e
-}
-
-// ethtoolChannels is struct ethtool_channels of linux/ethtool.h.
-type ethtoolChannels struct {
-	Cmd                                         uint32
-	MaxRx, MaxTx, MaxOther, MaxCombined         uint32
-	RxCount, TxCount, OtherCount, CombinedCount uint32
-}
-
-// channels asks for the queues in use. (rtnetlink tells only how many there could be.)
-func (i *Interface) channels() (ethtoolChannels, error) {
-	c := ethtoolChannels{Cmd: unix.ETHTOOL_GCHANNELS}
-	// struct ifreq of linux/if.h, with ifr_data.
-	var req struct {
-		Name [unix.IFNAMSIZ]byte
-		Data unsafe.Pointer
-		_    [24 - unsafe.Sizeof(uintptr(0))]byte
-	}
-	copy(req.Name[:unix.IFNAMSIZ-1], i.Name)
-	var pin runtime.Pinner
-	pin.Pin(&c)
-	defer pin.Unpin()
-	req.Data = unsafe.Pointer(&c)
-	err := i.NetNS.Do(func() error {
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&req))); errno != 0 {
-			return errno
-		}
-		return nil
-	})
-	return c, err
 }

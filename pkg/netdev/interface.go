@@ -13,6 +13,7 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/errs"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -38,10 +39,7 @@ func (n *NetNS) InterfaceByName(name string) (*Interface, error) {
 	if errors.Is(err, unix.ENODEV) || len(name) >= unix.IFNAMSIZ { // no interface can have a longer name
 		return nil, fmt.Errorf("%w: %q in network namespace %q, which has %s", ErrNoInterface, name, n.path, n.names())
 	}
-	if err != nil {
-		return nil, fmt.Errorf("looking up interface %q in network namespace %q: %w", name, n.path, err)
-	}
-	return i, nil
+	return i, errs.Wrapf(err, "looking up interface %q in network namespace %q", name, n.path)
 }
 
 // InterfaceByIndex looks an interface up. If there is none of that index,
@@ -51,10 +49,7 @@ func (n *NetNS) InterfaceByIndex(index int) (*Interface, error) {
 	if errors.Is(err, unix.ENODEV) {
 		return nil, fmt.Errorf("%w: index %d in network namespace %q, which has %s", ErrNoInterface, index, n.path, n.names())
 	}
-	if err != nil {
-		return nil, fmt.Errorf("looking up interface %d in network namespace %q: %w", index, n.path, err)
-	}
-	return i, nil
+	return i, errs.Wrapf(err, "looking up interface %d in network namespace %q", index, n.path)
 }
 
 // Key returns what names a chain on this interface.
@@ -68,15 +63,15 @@ func (n *NetNS) lookUp(query ...nl.NetlinkRequestData) (*Interface, error) {
 	if err != nil {
 		return nil, err
 	}
+	return n.newInterface(msg)
+}
+
+// newInterface returns an interface of the namespace as an RTM_NEWLINK message describes it.
+func (n *NetNS) newInterface(msg []byte) (*Interface, error) {
 	l, err := netlink.LinkDeserialize(nil, msg)
 	if err != nil {
 		return nil, err
 	}
-	return n.newInterface(l), nil
-}
-
-// newInterface returns an interface of the namespace as a message describes it.
-func (n *NetNS) newInterface(l netlink.Link) *Interface {
 	attrs := l.Attrs()
 	i := &Interface{
 		NetNS: n, Name: attrs.Name, Index: attrs.Index, MTU: attrs.MTU, Kind: l.Type(), HardwareAddr: attrs.HardwareAddr,
@@ -87,7 +82,7 @@ func (n *NetNS) newInterface(l netlink.Link) *Interface {
 	if i.parent == 0 && i.nsid != noNSID {
 		i.parent = i.Index
 	}
-	return i
+	return i, nil
 }
 
 // names lists the namespace's interfaces, for messages.
@@ -139,21 +134,18 @@ func (i *Interface) leadsTo(in *NetNS) error {
 	return nil
 }
 
-// peerMTU returns the MTU of a veth's other end, in whatever namespace that is, and
-// its name there.
-func (i *Interface) peerMTU() (mtu int, name string, err error) {
+// peerElsewhere returns a veth's other end, in whatever namespace that is: for its MTU and
+// its name there, and nothing else.
+func (i *Interface) peerElsewhere() (*Interface, error) {
 	query := []nl.NetlinkRequestData{ifInfo(i.parent)}
 	if i.nsid != noNSID {
 		query = append(query, nl.NewRtAttr(unix.IFLA_TARGET_NETNSID, nl.Uint32Attr(uint32(i.nsid))))
 	}
 	peer, err := i.NetNS.lookUp(query...)
 	if errors.Is(err, unix.ENODEV) {
-		return 0, "", fmt.Errorf("%w: the peer of %s is gone", ErrNoInterface, i.Name)
+		return nil, fmt.Errorf("%w: the peer of %s is gone", ErrNoInterface, i.Name)
 	}
-	if err != nil {
-		return 0, "", fmt.Errorf("looking up the peer of %s: %w", i.Name, err)
-	}
-	return peer.MTU, peer.Name, nil
+	return peer, errs.Wrapf(err, "looking up the peer of %s", i.Name)
 }
 
 // openRoute makes a rtnetlink socket in the calling thread's namespace. The kernel's
@@ -214,21 +206,6 @@ func (n *NetNS) linkMessage(query ...nl.NetlinkRequestData) ([]byte, error) {
 		return nil, fmt.Errorf("%d answers to a question for one link", len(answers))
 	}
 	return answers[0], nil
-}
-
-// dumpTries bounds how often the interfaces are listed again that change under our eyes.
-const dumpTries = 10
-
-// dumpLinks returns the payload of one RTM_NEWLINK message an interface. A dump that the
-// kernel says was interrupted by a change may lack one that was there all along.
-func (n *NetNS) dumpLinks() (msgs [][]byte, err error) {
-	for range dumpTries {
-		msgs, err = n.getLinks(unix.NLM_F_DUMP, nl.NewIfInfomsg(unix.AF_UNSPEC))
-		if !errors.Is(err, nl.ErrDumpInterrupted) {
-			break
-		}
-	}
-	return msgs, err
 }
 
 // attribute returns the value of the first attribute of that type; nil where there is

@@ -16,6 +16,7 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/errs"
 	"github.com/xdp-chain/xdp-chain/internal/mountinfo"
 )
 
@@ -108,10 +109,7 @@ func (n *NetNS) Close() error {
 	if n.rtnl != nil {
 		n.rtnl.Socket.Close()
 	}
-	if err := n.handle.Close(); err != nil {
-		return fmt.Errorf("closing network namespace %q: %w", n.path, err)
-	}
-	return nil
+	return errs.Wrapf(n.handle.Close(), "closing network namespace %q", n.path)
 }
 
 // netnsCookie returns the cookie of the calling thread's namespace, in which socket
@@ -122,10 +120,7 @@ func netnsCookie(socket int) (uint64, error) {
 	if errors.Is(err, unix.ENOPROTOOPT) { // before 5.14
 		return socketCookie()
 	}
-	if err != nil {
-		return 0, fmt.Errorf("reading SO_NETNS_COOKIE: %w", err)
-	}
-	return cookie, nil
+	return cookie, errs.Wrapf(err, "reading SO_NETNS_COOKIE")
 }
 
 // netlinkDiagReq is struct netlink_diag_req of linux/netlink_diag.h.
@@ -283,8 +278,5 @@ func inodeOf(path string) (inode, error) {
 // mountedNamespaces returns the mount points of network namespaces.
 func mountedNamespaces() ([]string, error) {
 	paths, err := mountinfo.Points(func(m mountinfo.Mount) bool { return strings.HasPrefix(m.Root, "net:[") })
-	if err != nil {
-		return nil, fmt.Errorf("looking for network namespaces: %w", err)
-	}
-	return paths, nil
+	return paths, errs.Wrapf(err, "looking for network namespaces")
 }

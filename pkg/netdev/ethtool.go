@@ -3,6 +3,7 @@
 package netdev
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -86,6 +87,18 @@ func (i *Interface) explainGRO(what string, err error) error {
 		return i.gone()
 	}
 	return fmt.Errorf("%s %s in network namespace %q: %w", what, i.Name, i.NetNS.path, err)
+}
+
+// queues returns how many queues are in use, 0 where the driver does not say: those that
+// an attribute of ETHTOOL_MSG_CHANNELS_GET counts. (rtnetlink tells only how many there could be.)
+func (i *Interface) queues(count uint16) (int, error) {
+	answers, err := i.ethtool(unix.ETHTOOL_MSG_CHANNELS_GET, 0)
+	for _, answer := range answers {
+		if value, err := attribute(answer, count); len(value) == 4 || err != nil {
+			return int(binary.NativeEndian.Uint32(value)), err
+		}
+	}
+	return 0, err
 }
 
 // ethtool sends one message of ethtool's generic netlink family about the interface and
