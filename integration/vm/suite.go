@@ -37,7 +37,7 @@ var suites = []string{
 var kernelIndependent = []string{
 	"integration/bench/report",
 	"internal/catalog", "internal/config", "internal/enum", "internal/enum/enumgen", "internal/errs", "internal/files", "internal/jsonint", "internal/layout",
-	"internal/mountinfo", "internal/record", "internal/schematest", "internal/strict", "pkg/chain",
+	"internal/mountinfo", "internal/node/resolve", "internal/record", "internal/schematest", "internal/strict", "pkg/chain",
 }
 
 // suite is the tests of one package.

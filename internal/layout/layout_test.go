@@ -82,6 +82,7 @@ var mayImport = []struct{ from, to string }{
 	// What only tests import.
 	{"bpf/internal/xdptest", "bpf internal/testenv"},
 	{"pkg/dispatcher/internal/chaintest", "internal/testenv"},
+	{"internal/node/nodetest", "internal/crashtest internal/node/... internal/testenv " + below},
 	{"internal/plugintest", "internal/testenv"},
 	{"internal/crashtest", "internal/testenv"},
 	{"internal/testenv", "internal/sandbox"},
@@ -97,6 +98,9 @@ var never = []struct{ from, to, why string }{
 	{"internal/node/resolve", "pkg/pin", "it asks the kernel nothing"},
 	{"internal/node/resolve", "internal/node/...", "it is settled before anybody looks at what runs"},
 	{"internal/node/inspect", "internal/node/change", "who looks does not change"},
+	{"internal/node", "internal/node/nodetest", "only tests import it"},
+	{"plugins/...", "internal/node/nodetest", "only tests import it"},
+	{"cmd/...", "internal/node/nodetest", "only tests import it"},
 }
 
 // ofKernel are other people's packages that talk to the kernel, which what is pure may not

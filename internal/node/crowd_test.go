@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package node
+package node_test
 
 import (
 	"errors"
@@ -9,15 +9,17 @@ import (
 	"testing"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/node/inspect"
+	"github.com/xdp-chain/xdp-chain/internal/node/nodetest"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
 func TestAsManyMembersAsThereCanBe(t *testing.T) {
 	testenv.NoLeaks(t)
-	n, p := Default(), newPod(t, 0)
-	object := absolute(t, "../../bpf/pass/pass.o")
+	n, p := node.Default(), nodetest.NewPod(t, 0)
+	object := nodetest.Path(t, "bpf/pass/pass.o")
 	list := make([]config.Program, 65)
 	for i := range list {
 		list[i] = config.Program{Name: fmt.Sprintf("member-%d", i), Object: object}
@@ -26,19 +28,19 @@ func TestAsManyMembersAsThereCanBe(t *testing.T) {
 	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, chain.ErrTooManyMembers) {
 		t.Errorf("65 members: %v", err)
 	}
-	if a := p.attached(t, config.PodSide); a.ProgramID != 0 {
+	if a := p.Attached(t, config.PodSide); a.ProgramID != 0 {
 		t.Errorf("65 members: the interface carries %s", a)
 	}
-	p.apply(t, n, list[:64]...)
-	p.check(t, n)
-	p.send(t, n, 1)
+	p.Apply(t, n, list[:64]...)
+	p.Check(t, n)
+	p.Send(t, n, 1)
 	p.Programs = list
 	if err := n.Apply(t.Context(), p.Attachment); !errors.Is(err, chain.ErrTooManyMembers) {
 		t.Errorf("one more: %v", err)
 	}
 	p.Programs = list[:64]
-	p.check(t, n)
-	p.remove(t, n)
+	p.Check(t, n)
+	p.Remove(t, n)
 }
 
 // Owners of several networks come and go at once, on chains and with maps that they
@@ -49,16 +51,16 @@ func TestManyAtOnce(t *testing.T) {
 		rounds = 2
 	}
 	testenv.NoLeaks(t)
-	n := Default()
+	n := node.Default()
 	var busy sync.WaitGroup
 	for range 3 {
-		p := newPod(t, 0)
+		p := nodetest.NewPod(t, 0)
 		for i, network := range []string{"a", "b"} {
 			owner := *p
 			owner.Network = network
-			owner.Programs = sharing()
+			owner.Programs = nodetest.Sharing()
 			owner.Programs[0].Name = "count-" + network
-			owner.Programs[0].Object = absolute(t, "../../bpf/count/count.o")
+			owner.Programs[0].Object = nodetest.Path(t, "bpf/count/count.o")
 			owner.Programs[0].Priority = &i
 			busy.Go(func() {
 				for range rounds {

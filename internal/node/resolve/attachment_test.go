@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package resolve
+package resolve_test
 
 import (
 	"errors"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/record"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
@@ -51,7 +52,7 @@ func TestAttachmentFor(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := parse(t, tt.conf)
 			c.CatalogDir = t.TempDir()
-			a, err := AttachmentFor(c, map[string]string{catalog.Annotation: tt.annotation, "example.com/other": "count"})
+			a, err := resolve.AttachmentFor(c, map[string]string{catalog.Annotation: tt.annotation, "example.com/other": "count"})
 			if !errors.Is(err, tt.err) {
 				t.Fatalf("error is %v, want %v", err, tt.err)
 			}
@@ -66,7 +67,7 @@ func TestAttachmentFor(t *testing.T) {
 func TestAttachmentForLeavesTheConfiguration(t *testing.T) {
 	c := parse(t, `{"programs": [{"name": "acl"}, {"name": "pass"}], "annotations": {"allow": ["drop"], "priorities": {"min": 0}}}`)
 	c.Programs = c.Programs[:1]
-	if _, err := AttachmentFor(c, map[string]string{catalog.Annotation: "[{name: drop, priority: 1}]"}); err != nil {
+	if _, err := resolve.AttachmentFor(c, map[string]string{catalog.Annotation: "[{name: drop, priority: 1}]"}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]config.Program{{Name: "acl"}, {Name: "pass"}}, c.Programs[:2]); diff != "" {
@@ -100,7 +101,7 @@ func TestAttachmentForOpensTheCatalogOnDemand(t *testing.T) {
 	} {
 		c := parse(t, tt.conf)
 		c.CatalogDir = dir
-		_, err := AttachmentFor(c, map[string]string{catalog.Annotation: tt.annotation})
+		_, err := resolve.AttachmentFor(c, map[string]string{catalog.Annotation: tt.annotation})
 		if errors.Is(err, catalog.ErrBroken) != tt.needed || err != nil != tt.needed {
 			t.Errorf("%s with %q: error is %v; catalog needed: %t", tt.conf, tt.annotation, err, tt.needed)
 		}
@@ -114,14 +115,14 @@ func TestAttachmentOf(t *testing.T) {
 	}
 	c := parse(t, string(content))
 	c.Mode, c.Attach, c.Dispatcher, c.LibxdpVersion, c.Side = chain.ModeGeneric, chain.AttachNetlink, chain.DispatcherLibxdp, chain.LibxdpV3, config.HostSide
-	want := Attachment{
+	want := resolve.Attachment{
 		Owner: record.Owner{Network: "podnet"}, Side: config.HostSide, Counters: true, Programs: c.Programs,
 		Requested: config.Requested{
 			Mode: chain.ModeGeneric, Attach: chain.AttachNetlink, Dispatcher: chain.DispatcherLibxdp,
 			LibxdpVersion: chain.LibxdpV3, PeerNapi: config.PeerNapiOff,
 		},
 	}
-	if diff := cmp.Diff(want, AttachmentOf(c), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+	if diff := cmp.Diff(want, resolve.AttachmentOf(c), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Errorf("attachment (-want +got):\n%s", diff)
 	}
 }

@@ -172,17 +172,17 @@ func (n *Node) PruneStore() error {
 	if err != nil {
 		return err
 	}
-	needed, err := n.NeededObjects(keys)
+	needed, err := n.neededObjects(keys)
 	if err != nil {
 		return err
 	}
 	return n.Store.Prune(needed, UnusedObjectAge)
 }
 
-// NeededObjects returns the digests of the chains' objects. A record that cannot be
+// neededObjects returns the digests of the chains' objects. A record that cannot be
 // read is an error: what that one needs is not known. One that was removed since the
 // keys were listed needs nothing.
-func (n *Node) NeededObjects(keys []chain.Key) (map[string]bool, error) {
+func (n *Node) neededObjects(keys []chain.Key) (map[string]bool, error) {
 	needed := make(map[string]bool)
 	for _, key := range keys {
 		rec, err := n.Records.Load(key)
