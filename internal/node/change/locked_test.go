@@ -15,12 +15,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xdp-chain/xdp-chain/internal/config"
+	"github.com/xdp-chain/xdp-chain/internal/crashtest"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/node/nodetest"
 	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
+
+func TestMain(m *testing.M) {
+	crashtest.Child(nodetest.Bodies())
+	testenv.Main(m)
+}
 
 func inMilliseconds(t *testing.T, n int) context.Context {
 	t.Helper()

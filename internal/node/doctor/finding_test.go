@@ -19,6 +19,8 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
 
+func TestMain(m *testing.M) { testenv.Main(m) }
+
 // finds looks for a finding and compares its state and what is found.
 func finds(t *testing.T, list []doctor.Finding, check string, state doctor.FindingState, words string) {
 	t.Helper()

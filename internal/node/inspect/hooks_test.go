@@ -24,6 +24,8 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 )
 
+func TestMain(m *testing.M) { testenv.Main(m) }
+
 func hooksOf(t *testing.T, n *node.Node, q inspect.HookQuery) []inspect.Hook {
 	t.Helper()
 	hooks, err := inspect.Hooks(n.Node, q)

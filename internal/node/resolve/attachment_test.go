@@ -20,6 +20,8 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
+func TestMain(m *testing.M) { testenv.Main(m) }
+
 // parse reads a configuration that is right.
 func parse(t *testing.T, document string) *config.Conf {
 	t.Helper()

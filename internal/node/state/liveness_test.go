@@ -16,6 +16,8 @@ import (
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 )
 
+func TestMain(m *testing.M) { testenv.Main(m) }
+
 // Whether a chain runs is said alike by all that show or judge it.
 func TestLiveness(t *testing.T) {
 	n := node.Default()
