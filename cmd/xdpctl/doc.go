@@ -8,8 +8,9 @@
 //
 // # Mechanism
 //
-// All that it knows and does is package node's, and each file here has the subcommands of one
-// subject; package conflist reads networks' configurations, and package render makes tables.
+// All that it knows and does is package node's, and each subcommand has a file here, but for those
+// that load.go has, which take the same flags;
+// package conflist reads networks' configurations, and package render makes tables.
 // What only looks takes no locks and changes nothing.
 //
 // Data goes to stdout, as a table for people or as JSON or YAML, whose fields are the

@@ -4,21 +4,29 @@ package main
 
 import (
 	"context"
+	"debug/buildinfo"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
-	"time"
+	"syscall"
 
+	"github.com/containernetworking/cni/libcni"
 	"github.com/spf13/cobra"
 
+	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/conflist"
 	"github.com/xdp-chain/xdp-chain/cmd/xdpctl/internal/render"
 	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node"
 	"github.com/xdp-chain/xdp-chain/internal/node/doctor"
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
+	"github.com/xdp-chain/xdp-chain/internal/version"
 )
 
 func doctorCommand() *cobra.Command {
@@ -67,6 +75,163 @@ func examineCatalog(dir string) doctor.Finding {
 	return doctor.OK(check, fmt.Sprintf("%d programs, %d of them built in", len(c.Names()), len(catalog.Builtins())))
 }
 
+// examinePlugin looks for the plugin where the runtime does, which takes the first that it
+// finds. It does not run it: what is installed may be anybody's. needed says that a conflist
+// names it.
+func examinePlugin(folders []string, needed bool) doctor.Finding {
+	const check = "plugin"
+	for _, folder := range folders {
+		path := filepath.Join(folder, conflist.PluginType)
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = checkInstalled(path, info)
+		}
+		if err != nil {
+			return doctor.Failing(check, fmt.Sprintf("%s: %v", path, err), "install -o root -g root -m 0755 bin/xdp-chain "+folder+"/")
+		}
+		return examineBuild(path)
+	}
+	missing := doctor.Warning(check, fmt.Sprintf("%s is in none of %s", conflist.PluginType, strings.Join(folders, ", ")),
+		"install -m 0755 bin/xdp-chain "+folders[0]+"/, or name the runtime's folders with --cni-bin; chains that are loaded by hand do without")
+	if needed {
+		missing.State = doctor.StateFailing
+	}
+	return missing
+}
+
+// checkInstalled returns nil where root can run a file, and nobody else can change it.
+func checkInstalled(path string, info fs.FileInfo) error {
+	switch mode := info.Mode(); {
+	case !mode.IsRegular():
+		return errors.New("it is not a regular file")
+	case mode.Perm()&0o111 == 0:
+		return fmt.Errorf("nobody may execute it (mode %#o)", mode.Perm())
+	}
+	folder, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	for _, i := range []fs.FileInfo{info, folder} {
+		switch owner := i.Sys().(*syscall.Stat_t).Uid; {
+		case owner != 0:
+			return fmt.Errorf("%s belongs to user %d, who could change what runtimes run as root", i.Name(), owner)
+		case i.Mode().Perm()&0o022 != 0:
+			return fmt.Errorf("%s is writable by others than root (mode %#o), who could change what runtimes run as root", i.Name(), i.Mode().Perm())
+		}
+	}
+	return nil
+}
+
+// examineBuild reads what Go's toolchain wrote into the binary.
+func examineBuild(path string) doctor.Finding {
+	const (
+		check = "plugin"
+		// What the plugin's binary was built of.
+		pluginPackage = "github.com/xdp-chain/xdp-chain/plugins/meta/xdp-chain"
+	)
+	reinstall := "build both of one checkout, and replace " + path + " by a rename: running pods are not touched"
+	build, err := buildinfo.ReadFile(path)
+	switch {
+	case err != nil:
+		return doctor.Failing(check, fmt.Sprintf("%s: it is no program that Go has built: %v", path, err), reinstall)
+	case build.Path != pluginPackage:
+		return doctor.Failing(check, fmt.Sprintf("%s: it was built of %s and is another program", path, build.Path), reinstall)
+	}
+	if arch := version.Setting(build, "GOARCH"); arch != "" && arch != runtime.GOARCH {
+		return doctor.Failing(check, fmt.Sprintf("%s: it was built for %s, and this is %s", path, arch, runtime.GOARCH), reinstall)
+	}
+	if theirs, ours := version.Of(build), version.String(); theirs != ours {
+		return doctor.Warning(check, fmt.Sprintf("%s is %s, and xdpctl is %s", path, theirs, ours), reinstall)
+	}
+	return doctor.OK(check, fmt.Sprintf("%s is %s, as xdpctl is", path, version.Of(build)))
+}
+
+// examineConflists says whether each conflist in a folder that names the plugin can do its
+// part. It tells besides whether any file names the plugin.
+func examineConflists(ctx context.Context, n *node.Node, folder string) (findings []doctor.Finding, named bool) {
+	const check = "conflists"
+	// libcni takes a folder that is not there for an empty one.
+	_, err := os.Stat(folder)
+	var files []string
+	if err == nil {
+		// The files that runtimes read networks from, by name, as they take them.
+		files, err = libcni.ConfFiles(folder, []string{".conf", ".conflist", ".json"})
+	}
+	const byHand = "name the runtime's folder with --cni-conf; chains that are loaded by hand do without"
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return []doctor.Finding{doctor.Warning(check, folder+" does not exist", byHand)}, false
+	case err != nil:
+		return []doctor.Finding{doctor.Failing(check, err.Error(), "run xdpctl as root")}, false
+	}
+	first := ""
+	for i, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			findings = append(findings, doctor.Failing("conflist", err.Error(), "run xdpctl as root"))
+			continue
+		}
+		if !conflist.Names(content) && !conflist.NamesBeside(file) {
+			if i == 0 {
+				first = file
+			}
+			continue
+		}
+		named = true
+		findings = append(findings, examineConflist(ctx, n, file, content))
+	}
+	switch {
+	case !named:
+		findings = append(findings, doctor.Warning(check, fmt.Sprintf("none in %s names %s: pods get no chain", folder, conflist.PluginType),
+			"add it to the network's conflist, as conf/10-podnet.conflist does, or "+byHand))
+	case first != "":
+		findings = append(findings, doctor.Warning(check, fmt.Sprintf("%s comes first by name, and does not name %s", first, conflist.PluginType),
+			"containerd and CRI-O take the first file for every pod: add the plugin there, unless that network is one of several (Multus)"))
+	}
+	return findings, named
+}
+
+func examineConflist(ctx context.Context, n *node.Node, file string, content []byte) doctor.Finding {
+	const check = "conflist"
+	name := filepath.Base(file)
+	var single struct {
+		Plugins json.RawMessage `json:"plugins"`
+	}
+	if json.Unmarshal(content, &single) == nil && single.Plugins == nil && !conflist.NamesBeside(file) {
+		return doctor.Failing(check, fmt.Sprintf("%s: it is one plugin and no list; %s works behind the plugin that makes the interface alone", name, conflist.PluginType),
+			"make it a conflist with both in plugins, as conf/10-podnet.conflist is")
+	}
+	v := conflist.Validate(file)
+	if len(v.Faults) > 0 {
+		return doctor.Failing(check, name+": "+strings.Join(v.Faults, "; "), "mend it, and try it with xdpctl conflist validate "+file)
+	}
+	if err := verify(ctx, n, v.Conf); err != nil {
+		return doctor.Failing(check, fmt.Sprintf("%s: no pod of network %s could be added: %s", name, v.Network, render.InOneLine(err)),
+			"STATUS fails with this, which makes the node NotReady on newer runtimes; mend what it names")
+	}
+	if len(v.Warnings) > 0 {
+		return doctor.Warning(check, name+": "+strings.Join(v.Warnings, "; "), "mend it, and try it with xdpctl conflist validate "+file)
+	}
+	return doctor.OK(check, fmt.Sprintf("%s: the chains of network %s can be built", name, v.Network))
+}
+
+// verify asks what STATUS asks.
+func verify(ctx context.Context, n *node.Node, c *config.Conf) error {
+	a := resolve.AttachmentOf(c)
+	var err error
+	if a.Catalog, err = catalog.Open(c.CatalogDir); err != nil {
+		return err
+	}
+	var allowed []string
+	if c.Annotations != nil {
+		allowed = c.Annotations.Allow
+	}
+	return n.Verify(ctx, a, allowed...)
+}
+
 // The columns in which findings are printed; what is found follows.
 const (
 	stateWidth = len("failing")
@@ -91,131 +256,4 @@ func findingsText(s render.Screen, findings []doctor.Finding, onlyFaults bool) s
 		}
 	}
 	return out.String()
-}
-
-func checkCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "check KEY... | --all",
-		Short: "Compare what is recorded of chains with what the kernel runs",
-		Long: "Compare what is recorded of chains with what the kernel runs, whoever owns their members.\n" +
-			"KEY is a chain's as list shows it. What a network's configuration wants of a chain is not\n" +
-			"looked at; CNI's CHECK does that.\n\n" + exitHelp,
-		ValidArgsFunction: fromChains(keyOf),
-	}
-	all := cmd.Flags().Bool("all", false, "every chain of this node")
-	out := addOutput(cmd, formatTable, formatJSON, formatYAML)
-	cmd.Args = func(_ *cobra.Command, args []string) error {
-		if (len(args) > 0) == *all {
-			return errors.New("which chains? Give their keys, as xdpctl list shows them, or --all")
-		}
-		return nil
-	}
-	runWithin(cmd, func(ctx context.Context, args []string) error {
-		keys, err := parseKeys(args)
-		if err != nil {
-			return err
-		}
-		checked, err := checkChains(ctx, node.Default(), keys)
-		if err := out.print(checked, checkText(out.screen(), checked, quiet(cmd)), nil); err != nil {
-			return err
-		}
-		switch {
-		case errors.Is(err, doctor.ErrNoChain):
-			return absent(fmt.Errorf("%w; xdpctl list shows those there are", err))
-		case err != nil:
-			return unread(err)
-		case slices.ContainsFunc(checked, func(c doctor.CheckedChain) bool { return len(c.Differences) > 0 }):
-			return differs()
-		}
-		return nil
-	})
-	return cmd
-}
-
-// checkChains checks chains by their keys, and without keys all there are.
-func checkChains(ctx context.Context, n *node.Node, keys []chain.Key) ([]doctor.CheckedChain, error) {
-	if len(keys) == 0 {
-		return doctor.CheckAll(ctx, n.Node)
-	}
-	checked := make([]doctor.CheckedChain, 0, len(keys))
-	var errs []error
-	for _, key := range keys {
-		c, err := doctor.CheckChain(ctx, n.Node, key)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		checked = append(checked, c)
-	}
-	return checked, errors.Join(errs...)
-}
-
-// checkText has a line for each chain, and below it one for each difference.
-func checkText(s render.Screen, checked []doctor.CheckedChain, onlyDiffering bool) string {
-	if onlyDiffering {
-		checked = slices.DeleteFunc(slices.Clone(checked), func(c doctor.CheckedChain) bool { return len(c.Differences) == 0 })
-	}
-	switch {
-	case len(checked) == 0 && onlyDiffering:
-		return ""
-	case len(checked) == 0:
-		return "no chains on this node\n"
-	}
-	t := render.New("", render.Col("CHAIN"), render.Col("INTERFACE"), render.Col("NETNS", render.Cut), render.Col("STATE"))
-	for _, c := range checked {
-		state := render.Green.Of("ok")
-		if len(c.Differences) > 0 {
-			state = render.Red.Of("differs")
-		}
-		t.Add(c.Key, c.Interface, spacePath(c.NetNS), state)
-		for _, d := range c.Differences {
-			t.AddText("  " + render.Printable(d) + "\n")
-		}
-	}
-	return t.Text(s)
-}
-
-func gcCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "gc [--dry-run]",
-		Short: "Remove what dead chains, pods and processes have left on this node",
-		Long: "Remove what is dead for good: chains whose interface or network namespace is gone, pins\n" +
-			"without a record, shared maps that no pod shares any more, libxdp's pins of network\n" +
-			"namespaces that are gone, objects that no chain needs, and what killed processes left.\n" +
-			"Chains that run are not touched, nor is what somebody works on.",
-		Args: noArguments,
-	}
-	dry := cmd.Flags().Bool("dry-run", false, "say what would be removed, and change nothing")
-	// Each chain takes some tens of milliseconds to come off.
-	timeout := cmd.Flags().Duration("timeout", 2*time.Minute, "how long to go on")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		n := node.Default()
-		if *dry {
-			left, err := doctor.Leftovers(n.Node)
-			return unread(errors.Join(printLeftovers(cmd.OutOrStdout(), "would remove", left, err), err))
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), *timeout)
-		defer cancel()
-		removed, err := doctor.RemoveLeftovers(ctx, n.Node)
-		if quiet(cmd) {
-			return unread(err)
-		}
-		return unread(errors.Join(printLeftovers(cmd.OutOrStdout(), "removed", removed, err), err))
-	}
-	return cmd
-}
-
-// printLeftovers prints a line for each. That there are none is said only where everything
-// was looked at.
-func printLeftovers(w io.Writer, verb string, left []doctor.Leftover, failed error) error {
-	if len(left) == 0 && failed == nil {
-		_, err := fmt.Fprintln(w, "nothing to remove")
-		return err
-	}
-	for _, l := range left {
-		if _, err := fmt.Fprintln(w, verb, render.Printable(l.String())); err != nil {
-			return err
-		}
-	}
-	return nil
 }

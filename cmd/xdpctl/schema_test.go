@@ -30,7 +30,7 @@ var printed = []struct {
 	{"status", []inspect.Hook{}, []string{"status"}},
 	{"get", inspect.Detail{}, []string{"get", "ID"}},
 	{"check", []doctor.CheckedChain{}, []string{"check", "--all"}},
-	{"policy", foreseen{}, []string{"policy", "--conflist", "CONFLIST", "--annotation", "ratelimit"}},
+	{"policy", plannedChains{}, []string{"policy", "--conflist", "CONFLIST", "--annotation", "ratelimit"}},
 	{"conflist-validate", []*conflist.Validation{}, []string{"conflist", "validate", "CONFLIST"}},
 	{"doctor", []doctor.Finding{}, nil}, // what it finds is the machine's
 }

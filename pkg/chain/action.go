@@ -78,6 +78,9 @@ const allActions = 1<<Aborted | 1<<Drop | 1<<Pass | 1<<TX | 1<<Redirect | 1<<Dis
 // DefaultProceedOn is what a member gets that nobody gave a proceedOn.
 const DefaultProceedOn ActionSet = 1<<Pass | 1<<DispatcherReturn
 
+// defaultJSON is how [ActionSet.MarshalJSON] writes it.
+const defaultJSON = `["pass","dispatcher_return"]`
+
 // ActionSetOf returns the set of the given actions.
 func ActionSetOf(members ...Action) ActionSet {
 	var s ActionSet
@@ -129,6 +132,11 @@ func (s ActionSet) MarshalJSON() ([]byte, error) {
 // twice is an error that satisfies errors.Is(err, [ErrInvalid]); the empty array
 // is the empty set.
 func (s *ActionSet) UnmarshalJSON(text []byte) error {
+	// A node's records have thousands of sets, most of them this one.
+	if string(text) == defaultJSON {
+		*s = DefaultProceedOn
+		return nil
+	}
 	// Not []Action: encoding/json takes a string for any slice of bytes.
 	var names []string
 	if err := json.Unmarshal(text, &names); err != nil {
