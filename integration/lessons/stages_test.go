@@ -45,7 +45,7 @@ func toPort(to *end, path string, mark byte) fields {
 }
 
 // A program in the entry of a devmap runs on what leaves by the entry's interface.
-func TestSecondStageOfDevmap(t *testing.T) {
+func TestEntryProgramOfDevmap(t *testing.T) {
 	eachDispatcher(t, func(t *testing.T, dispatcher string) {
 		needStages(t, dispatcher)
 		left, right := newEnd(t), newEnd(t)
@@ -69,7 +69,7 @@ func TestSecondStageOfDevmap(t *testing.T) {
 // Second stages stay what they are when their chain is built anew from the record and the
 // store, also where that no longer, or again, takes packets of several buffers. They get
 // new values of global variables.
-func TestSecondStageStays(t *testing.T) {
+func TestEntryProgramStays(t *testing.T) {
 	eachDispatcher(t, func(t *testing.T, dispatcher string) {
 		needStages(t, dispatcher)
 		left, right := newEnd(t), newEnd(t)
@@ -139,7 +139,7 @@ func TestPortsByHandStay(t *testing.T) {
 }
 
 // A program in the entry of a cpumap runs on the CPU that the entry leads to.
-func TestSecondStageOfCPUMap(t *testing.T) {
+func TestEntryProgramOfCPUMap(t *testing.T) {
 	eachDispatcher(t, func(t *testing.T, dispatcher string) {
 		needStages(t, dispatcher)
 		p := plugintest.WiredPod(t, 0)
@@ -166,7 +166,7 @@ func TestSecondStageOfCPUMap(t *testing.T) {
 }
 
 // Second stages are loaded for their kind of map, and the kernel holds them in it.
-func TestSecondStageIsLoaded(t *testing.T) {
+func TestEntryProgramIsLoaded(t *testing.T) {
 	testenv.NoLeaks(t)
 	left, right := newEnd(t), newEnd(t)
 	chain(t, right.Pod, "linked", onHost(toPort(left, object(t, "stages.o"), 1))...)
@@ -189,7 +189,7 @@ func TestSecondStageIsLoaded(t *testing.T) {
 	}
 }
 
-func TestSecondStageRefused(t *testing.T) {
+func TestEntryProgramRefused(t *testing.T) {
 	testenv.NoLeaks(t)
 	p := newEnd(t)
 	for _, test := range []struct {
@@ -227,7 +227,7 @@ func TestPortsOfThePod(t *testing.T) {
 }
 
 // A member that gets another program gets that one's entry program, too.
-func TestSecondStageIsReplaced(t *testing.T) {
+func TestEntryProgramIsReplaced(t *testing.T) {
 	testenv.NoLeaks(t)
 	left, right := newEnd(t), newEnd(t)
 	chain(t, left.Pod, "linked", receive()...)
