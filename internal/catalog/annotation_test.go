@@ -318,3 +318,122 @@ func TestZeroPolicyAllowsNothing(t *testing.T) {
 		t.Errorf("an empty annotation: %v, %v", got, err)
 	}
 }
+
+// setting decodes what a catalog file has.
+func setting(t testing.TB, document string) Setting {
+	t.Helper()
+	var s Setting
+	if err := json.Unmarshal([]byte(document), &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestSettingAccepts(t *testing.T) {
+	const (
+		bounds = `{"min": -5, "max": 100}`
+		wide   = `{"min": 0, "max": "0xffffffffffffffff"}`
+		values = `{"values": ["low", "hi\u0067h", 7, 1.50, "8", true]}`
+	)
+	for _, tt := range []struct{ setting, value, want string }{
+		{bounds, `-5`, `-5`},
+		{bounds, `100`, `100`},
+		{bounds, `"0x10"`, `16`},
+		{bounds, `"7"`, `7`},
+		{bounds, `-6`, ``},
+		{bounds, `101`, ``},
+		{bounds, `7.0`, ``},
+		{bounds, `1e1`, ``},
+		{bounds, `"seven"`, ``},
+		{bounds, `"007"`, ``},
+		{bounds, `""`, ``},
+		{bounds, `true`, ``},
+		{bounds, `null`, ``},
+		{bounds, `[7]`, ``},
+		{bounds, `"${pod.ifindex}"`, ``},
+		{wide, `18446744073709551615`, `"18446744073709551615"`},
+		{wide, `9007199254740993`, `"9007199254740993"`},
+		{wide, `18446744073709551616`, ``},
+		{wide, `-1`, ``},
+		{values, `"low"`, `"low"`},
+		{values, `"high"`, `"hi\u0067h"`},
+		{values, `"\u006cow"`, `"low"`},
+		{values, `7`, `7`},
+		{values, `"8"`, `"8"`},
+		{values, `true`, `true`},
+		{values, `1.50`, `1.50`},
+		{values, `1.5`, ``},
+		{values, `7.0`, ``},
+		{values, `"7"`, ``},
+		{values, `8`, ``},
+		{values, `"true"`, ``},
+		{values, `"LOW"`, ``},
+		{values, `"l\u043ew"`, ``},
+		{values, `null`, ``},
+		{values, `["low"]`, ``},
+	} {
+		got, ok := setting(t, tt.setting).Accept(json.RawMessage(tt.value))
+		if string(got) != tt.want || ok != (tt.want != "") {
+			t.Errorf("%s makes %s of %s, %v; want %q", tt.setting, got, tt.value, ok, tt.want)
+		}
+	}
+	if got, ok := (Setting{}).Accept(json.RawMessage("1")); ok {
+		t.Errorf("no setting makes %s", got)
+	}
+}
+
+func TestSettingExtremes(t *testing.T) {
+	for document, want := range map[string]string{
+		`{"min": "-0x1", "max": "18446744073709551615"}`: `[-1,"18446744073709551615"]`,
+		`{"values": ["a", 1, false]}`:                    `["a",1,false]`,
+		`{"min": 3, "max": 3, "values": null}`:           `[3,3]`,
+	} {
+		got, err := json.Marshal(setting(t, document).Extremes())
+		if err != nil || string(got) != want {
+			t.Errorf("%s: %s, %v; want %s", document, got, err, want)
+		}
+	}
+}
+
+func TestSettingRefuses(t *testing.T) {
+	const wanted = `want {"min": …, "max": …} or {"values": […]}`
+	for document, want := range map[string]string{
+		`{}`:                                   wanted,
+		`null`:                                 wanted,
+		`{"min": 1, "max": 2, "values": [1]}`:  wanted,
+		`{"min": 1}`:                           "it has no max; give both bounds",
+		`{"max": 1}`:                           "it has no min; give both bounds",
+		`{"min": null, "max": 1}`:              "min: want a whole number, got null",
+		`{"min": 2, "max": 1}`:                 "min 2 is over max 1",
+		`{"min": 1.5, "max": 2}`:               "min: want a whole number, got 1.5",
+		`{"min": 1, "max": "many"}`:            `max: want a whole number, got "many"`,
+		`{"min": [], "max": {}}`:               "min: want a whole number, got []\nmax: want a whole number, got {}",
+		`{"values": []}`:                       "values: the list is empty",
+		`{"values": "a"}`:                      `values: want a list, got "a"`,
+		`{"values": [1, null, [2], {"a": 1}]}`: "values[1]: want a string, a number, true or false, got null\nvalues[2]: want a string, a number, true or false, got [2]\nvalues[3]: ",
+		`{"minimum": 1, "max": 2}`:             `minimum: unknown field`,
+		`{"min": 1, "max": 2, "step": 1}`:      `step: unknown field`,
+		`{"min": 1, "min": 2, "max": 3}`:       "min: the field is there twice",
+		`[1, 2]`:                               "want an object, got [1, 2]",
+		`{"min": "` + strings.Repeat("9", 99) + `", "max": 1}`: `min: want a whole number, got "9999`,
+	} {
+		var s Setting
+		err := json.Unmarshal([]byte(document), &s)
+		faults, ok := errors.AsType[strict.Faults](err)
+		if !ok || !strings.HasPrefix(faults.Error(), want) {
+			t.Errorf("%s: %v, want %q", document, err, want)
+		}
+	}
+}
+
+func TestSettingPrints(t *testing.T) {
+	for document, want := range map[string]string{
+		`{"min": -1, "max": 18446744073709551615}`:    "-1 to 18446744073709551615",
+		`{"values": ["low", 7, true]}`:                `"low" or 7 or true`,
+		`{"values": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]}`: "1 or 2 or 3 or 4 or 5 or 6 or 7 or 8 or …",
+	} {
+		if diff := cmp.Diff(want, setting(t, document).String()); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	}
+}

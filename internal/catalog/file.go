@@ -4,6 +4,7 @@ package catalog
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -140,15 +141,9 @@ func (d *document) entry(path string) (Entry, error) {
 
 // applyTo puts what the document mentions over an entry.
 func (d *document) applyTo(e *Entry) {
-	if d.Function != "" {
-		e.Function = d.Function
-	}
-	if d.Priority != nil {
-		e.Priority = d.Priority
-	}
-	if d.ProceedOn != nil {
-		e.ProceedOn = d.ProceedOn
-	}
+	e.Function = cmp.Or(d.Function, e.Function)
+	e.Priority = cmp.Or(d.Priority, e.Priority)
+	e.ProceedOn = cmp.Or(d.ProceedOn, e.ProceedOn)
 	if e.Globals == nil {
 		e.Globals = d.Globals
 	} else {
