@@ -8,8 +8,8 @@
 //
 // The process is started for one verb and ends. It reads the network
 // configuration from stdin (internal/config), finds the pod's interface in prevResult
-// (request.go), hands both to internal/node and prints prevResult as it came. What
-// internal/node returns becomes one of CNI's or of our error codes (codes.go). Nothing
+// (cni.go), hands both to internal/node and prints prevResult as it came. What
+// internal/node returns becomes one of CNI's or of our error codes (cni.go). Nothing
 // here knows about BPF.
 //
 // # Invariants

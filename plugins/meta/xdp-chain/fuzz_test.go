@@ -36,7 +36,7 @@ func FuzzStdin(f *testing.F) {
 			}
 			return
 		}
-		if len(r.prev.answer) == 0 {
+		if len(r.answer) == 0 {
 			t.Error("accepted without an answer")
 		}
 	})

@@ -101,7 +101,8 @@ func add(ctx context.Context, n *node.Node, args *skel.CmdArgs, log *slog.Logger
 	}
 	if r.excluded {
 		log.Debug("the pod's namespace is excluded", "namespace", r.attachment.PodNamespace)
-		return r.answer(os.Stdout)
+		_, err := os.Stdout.Write(r.answer)
+		return err
 	}
 	if err := checkNetNS(args); err != nil {
 		return err
@@ -111,7 +112,7 @@ func add(ctx context.Context, n *node.Node, args *skel.CmdArgs, log *slog.Logger
 		return err
 	}
 	removeStale(n, stale, log)
-	if err := r.answer(os.Stdout); err != nil {
+	if _, err := os.Stdout.Write(r.answer); err != nil {
 		return errors.Join(err, n.Remove(ctx, r.attachment.Network, args.ContainerID, args.IfName))
 	}
 	return nil

@@ -3,24 +3,34 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 
+	"github.com/cilium/ebpf"
 	"github.com/containernetworking/cni/pkg/skel"
 	"github.com/containernetworking/cni/pkg/types"
 	current "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/containernetworking/cni/pkg/types/create"
 
+	"github.com/xdp-chain/xdp-chain/internal/catalog"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
+	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/record"
+	"github.com/xdp-chain/xdp-chain/internal/store"
+	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+	"github.com/xdp-chain/xdp-chain/pkg/netdev"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
+	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
 
 // podRequest is what ADD and CHECK are called about: the chain that the configuration
@@ -30,13 +40,8 @@ type podRequest struct {
 	// excluded says that pods of this pod's namespace get no chain. Their annotations
 	// are not looked at.
 	excluded bool
-	prev     *prevResult
-}
-
-// answer prints the result of ADD.
-func (r *podRequest) answer(out io.Writer) error {
-	_, err := out.Write(r.prev.answer)
-	return err
+	// answer is what ADD prints.
+	answer []byte
 }
 
 // podArgs are what Kubernetes' runtimes say about the pod in CNI_ARGS.
@@ -67,7 +72,7 @@ func parsePodRequest(args *skel.CmdArgs) (*podRequest, error) {
 	}
 	namespace, name := string(pod.K8S_POD_NAMESPACE), string(pod.K8S_POD_NAME)
 	if !c.Namespaces.Admits(namespace) {
-		return &podRequest{attachment: resolve.Attachment{Owner: record.Owner{PodNamespace: namespace}}, excluded: true, prev: prev}, nil
+		return &podRequest{attachment: resolve.Attachment{Owner: record.Owner{PodNamespace: namespace}}, excluded: true, answer: prev.answer}, nil
 	}
 	a, err := resolve.AttachmentFor(c, c.RuntimeConfig.PodAnnotations)
 	if err != nil {
@@ -79,7 +84,7 @@ func parsePodRequest(args *skel.CmdArgs) (*podRequest, error) {
 		return nil, err
 	}
 	a.Pod.Namespace, a.Pod.Name = namespace, name
-	return &podRequest{attachment: a, prev: prev}, nil
+	return &podRequest{attachment: a, answer: prev.answer}, nil
 }
 
 // prevResult is what the plugins before us have made.
@@ -171,4 +176,61 @@ func (p *prevResult) interfaces() string {
 		return "none"
 	}
 	return strings.Join(list, ", ")
+}
+
+// Our error codes; those below 100 are CNI's.
+const (
+	codeRefused        uint = 100 // the verifier refused a program; its log's telling lines are the details
+	codeCannotCarry    uint = 101 // the interface cannot carry the chain: MTU, driver, busy
+	codePolicy         uint = 102 // the pod's annotation asks for what the network's policy does not allow
+	codeUnusable       uint = 103 // an object or a catalog entry, with what is to be set in it, is unusable
+	codeTooManyMembers uint = 104 // more than the dispatcher can call
+	codeKernelLacks    uint = 105 // the kernel lacks what is needed
+)
+
+// codes says which code an error gets: that of the first row with an error that
+// it satisfies. So what is wrong with an object comes before what is wrong with a
+// value in it.
+var codes = []struct {
+	code uint
+	errs []error
+}{
+	{types.ErrTryAgainLater, []error{pin.ErrLocked, store.ErrLocked, context.DeadlineExceeded}},
+	{types.ErrInvalidNetNS, []error{netdev.ErrNetNSGone}},
+	{types.ErrInternal, []error{state.ErrDiffers}}, // CHECK has no code of its own
+	{codePolicy, []error{config.ErrPolicy}},
+	{codeTooManyMembers, []error{chain.ErrTooManyMembers, dispatcher.ErrTooManyMaps}},
+	{codeUnusable, []error{object.ErrUnusable, catalog.ErrUnknown, catalog.ErrBroken, dispatcher.ErrNotLinkable, dispatcher.ErrNoBTF, dispatcher.ErrProgramArray, dispatcher.ErrMapRefused}},
+	{codeCannotCarry, []error{netdev.ErrBusy, netdev.ErrUnsupported, netdev.ErrNotVeth, netdev.ErrNoInterface}},
+	{codeKernelLacks, []error{ebpf.ErrNotSupported, dispatcher.ErrNotPermitted, pin.ErrNoBPFFS}},
+	{types.ErrInvalidNetworkConfig, []error{chain.ErrInvalid}},
+	{types.ErrDecodingFailure, []error{config.ErrNotJSON}},
+}
+
+// cniError returns an error as CNI reports it: a [types.Error] as it is, anything
+// else with the code of what it wraps. The message is one line; the other
+// lines of an error that joins several are the details.
+func cniError(err error) *types.Error {
+	if made := (*types.Error)(nil); errors.As(err, &made) {
+		return made
+	}
+	if refused := (*dispatcher.RefusedError)(nil); errors.As(err, &refused) {
+		return types.NewError(codeRefused, err.Error(), strings.Join(refused.Log, "\n"))
+	}
+	msg, details, _ := strings.Cut(err.Error(), "\n")
+	return types.NewError(codeOf(err), msg, details)
+}
+
+func codeOf(err error) uint {
+	for _, row := range codes {
+		for _, target := range row.errs {
+			if errors.Is(err, target) {
+				return row.code
+			}
+		}
+	}
+	if errors.As(err, new(*fs.PathError)) || errors.As(err, new(*os.LinkError)) || errors.As(err, new(*os.SyscallError)) {
+		return types.ErrIOFailure
+	}
+	return types.ErrInternal
 }
