@@ -77,8 +77,7 @@ func (lc *LockedChain) hookDifferences() ([]string, error) {
 	if s.Dispatcher == chain.DispatcherLibxdp {
 		return lc.slotDifferences()
 	}
-	liveness, why, err := lc.node.LivenessOn(lc.rec, lc.iface)
-	if liveness != state.Running || err != nil {
+	if why, err := lc.notRunning(); why != "" || err != nil {
 		return []string{why}, err
 	}
 	attached, err := lc.attached()
@@ -86,6 +85,18 @@ func (lc *LockedChain) hookDifferences() ([]string, error) {
 		return nil, err
 	}
 	return []string{fmt.Sprintf("the chain runs in mode %s, recorded is %s", attached.Mode, s.Mode)}, nil
+}
+
+// notRunning says why the chain does not run, also what holds the program that is there
+// instead; nothing where it runs.
+func (lc *LockedChain) notRunning() (string, error) {
+	liveness, why, err := lc.node.LivenessOn(lc.rec, lc.iface)
+	if liveness == state.Detached {
+		if holder, holderErr := lc.iface.Holder(); holderErr == nil {
+			why = state.DetachedBy(lc.rec, holder)
+		}
+	}
+	return why, err
 }
 
 // slotDifferences says what a libxdp dispatcher lacks of what the record has. It need
@@ -99,7 +110,7 @@ func (lc *LockedChain) slotDifferences() ([]string, error) {
 	}
 	defer found.Close()
 	if found == nil {
-		_, why, err := lc.node.LivenessOn(lc.rec, lc.iface)
+		why, err := lc.notRunning()
 		return []string{why}, err
 	}
 	if found.Unpinned {

@@ -73,13 +73,34 @@ func (n *Node) LivenessOn(rec *record.Record, iface *netdev.Interface) (Liveness
 		return Running, "", nil
 	case rec.State == nil:
 		return Detached, "it has not come to run", nil
-	case attached.ProgramID == 0:
-		return Detached, fmt.Sprintf("the chain (program %d) is gone: the interface carries no XDP program", rec.State.ProgramID), nil
 	}
-	if holder, err := iface.Holder(); err == nil {
-		attached = holder
+	return Detached, DetachedBy(rec, named(attached)), nil
+}
+
+// DetachedBy says what an interface carries in the place of a chain.
+func DetachedBy(rec *record.Record, carried netdev.Attached) string {
+	program := rec.State.ProgramID
+	switch {
+	case rec.State.Dispatcher == chain.DispatcherLibxdp:
+		return fmt.Sprintf("libxdp's dispatcher (program %d) is gone: the interface carries %s", program, carried)
+	case carried.ProgramID == 0:
+		return fmt.Sprintf("the chain (program %d) is gone: the interface carries no XDP program", program)
 	}
-	return Detached, fmt.Sprintf("the chain (program %d) was replaced: the interface carries %s", rec.State.ProgramID, attached), nil
+	return fmt.Sprintf("the chain (program %d) was replaced: the interface carries %s", program, carried)
+}
+
+// named fills in the name of a program, if it is still there. Who only looks leaves it at that:
+// to find out what holds a program is to try to replace it.
+func named(a netdev.Attached) netdev.Attached {
+	p, err := ebpf.NewProgramFromID(a.ProgramID)
+	if err != nil {
+		return a
+	}
+	defer p.Close()
+	if info, err := p.Info(); err == nil {
+		a.Name = info.Name
+	}
+	return a
 }
 
 // libxdpLiveness goes by the members: libxdp's tools make a new dispatcher for each change. A
@@ -98,14 +119,14 @@ func (n *Node) libxdpLiveness(rec *record.Record, iface *netdev.Interface) (Live
 	case found != nil:
 		return Running, "", nil
 	}
-	holder, err := iface.Holder()
+	attached, err := iface.Attached()
 	switch {
 	case errors.Is(err, netdev.ErrNoInterface):
 		return Gone, "the interface is gone", nil
 	case err != nil:
 		return Running, "", err
 	}
-	return Detached, fmt.Sprintf("libxdp's dispatcher (program %d) is gone: the interface carries %s", rec.State.ProgramID, holder), nil
+	return Detached, DetachedBy(rec, named(attached)), nil
 }
 
 // LinkAlive tells, without the chain's lock, whether a bpf_link still holds it on its
