@@ -18,6 +18,7 @@ type chain[R any] struct {
 	Key       string `json:"key"`
 	Interface string `json:"interface"`
 	Rows      []R    `json:"rows"`
+	State     string `json:"state"`
 	Reason    string `json:"reason,omitempty"`
 }
 
@@ -66,8 +67,8 @@ func TestCheck(t *testing.T) {
 	for document, good := range map[string]bool{
 		`[]`:   true,
 		`[{}]`: false,
-		`[{"key": "1-2", "interface": "eth0", "rows": []}]`:  true,
-		`[{"key": "eth0", "interface": "eth0", "rows": []}]`: false, // by a schema that it refers to
+		`[{"key": "1-2", "interface": "eth0", "state": "running", "rows": []}]`:  true,
+		`[{"key": "eth0", "interface": "eth0", "state": "running", "rows": []}]`: false, // by a schema that it refers to
 		`[`: false,
 	} {
 		if err := s.Check([]byte(document)); (err == nil) != good {
