@@ -39,7 +39,7 @@ func checkCommand() *cobra.Command {
 			return err
 		}
 		checked, err := checkChains(ctx, node.Default(), keys)
-		if err := out.print(checked, checkText(out.screen(), checked, quiet(cmd)), nil); err != nil {
+		if err := out.print(checked, func() string { return checkText(out.screen(), checked, quiet(cmd)) }, nil); err != nil {
 			return err
 		}
 		switch {

@@ -40,7 +40,7 @@ func validateCommand() *cobra.Command {
 		for i, path := range args {
 			validations[i] = conflist.Validate(path)
 		}
-		err := out.print(validations, validationsText(out.screen(), validations, quiet(cmd)), nil)
+		err := out.print(validations, func() string { return validationsText(out.screen(), validations, quiet(cmd)) }, nil)
 		if err == nil && slices.ContainsFunc(validations, func(v *conflist.Validation) bool { return len(v.Faults) > 0 }) {
 			err = errors.New("") // all is said
 		}

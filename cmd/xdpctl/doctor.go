@@ -44,7 +44,7 @@ func doctorCommand() *cobra.Command {
 	out := addOutput(cmd, formatTable, formatJSON, formatYAML)
 	runWithin(cmd, func(ctx context.Context, _ []string) error {
 		findings := examine(ctx, node.Default(), *plugins, *networks)
-		err := out.print(findings, findingsText(out.screen(), findings, quiet(cmd)), nil)
+		err := out.print(findings, func() string { return findingsText(out.screen(), findings, quiet(cmd)) }, nil)
 		if err == nil && slices.ContainsFunc(findings, func(f doctor.Finding) bool { return f.State == doctor.StateFailing }) {
 			err = differs()
 		}

@@ -27,7 +27,7 @@ func flowsCommand() *cobra.Command {
 		if len(chains) == 0 && err != nil {
 			return nil, err
 		}
-		return &frame{chains, flowsText(s, chains, time.Now())}, err
+		return &frame{chains, func() string { return flowsText(s, chains, time.Now()) }}, err
 	})
 	return cmd
 }

@@ -36,7 +36,7 @@ func getCommand() *cobra.Command {
 		if d.ID == 0 { // else something else could not be read, too
 			return failed(err)
 		}
-		return out.print(d, describe(out.screen(), d), err)
+		return out.print(d, func() string { return describe(out.screen(), d) }, err)
 	}
 	return cmd
 }

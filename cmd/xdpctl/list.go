@@ -40,14 +40,14 @@ func listCommand() *cobra.Command {
 			return unread(err)
 		}
 		chains = slices.DeleteFunc(chains, func(c inspect.Chain) bool { return !shows(c) })
-		var text string
-		switch {
-		case quiet(cmd):
-			text = idsText(chains)
-		case len(chains) == 0:
-			text = on.noChains() + "\n"
-		default:
-			text = listText(out.screen(), chains, time.Now())
+		text := func() string {
+			switch {
+			case quiet(cmd):
+				return idsText(chains)
+			case len(chains) == 0:
+				return on.noChains() + "\n"
+			}
+			return listText(out.screen(), chains, time.Now())
 		}
 		return out.print(chains, text, err)
 	}

@@ -131,7 +131,7 @@ func (o *output) printMember(m inspect.Member, sentence string) error {
 	if quiet(o.cmd) {
 		sentence = strconv.Itoa(int(m.ID))
 	}
-	return o.print(m, sentence+"\n", nil)
+	return o.print(m, func() string { return sentence + "\n" }, nil)
 }
 
 func replaceCommand() *cobra.Command {

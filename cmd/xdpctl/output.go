@@ -74,23 +74,24 @@ func (o *output) screen() render.Screen {
 }
 
 // print prints a value for programs, where that is asked for, or else the text of it for
-// people. It returns what kept it from that, and what was unreadable of the value.
-func (o *output) print(value any, text string, unreadable error) error {
+// people, which is made only then. It returns what kept it from that, and what was
+// unreadable of the value.
+func (o *output) print(value any, text func() string, unreadable error) error {
 	return unread(errors.Join(o.write(o.cmd.OutOrStdout(), value, text), unreadable))
 }
 
-func (o *output) write(w io.Writer, value any, text string) error {
+func (o *output) write(w io.Writer, value any, text func() string) error {
 	if o.format == formatJSON || o.format == formatYAML {
 		return render.Value(w, value, o.format == formatYAML)
 	}
-	_, err := io.WriteString(w, text)
+	_, err := io.WriteString(w, text())
 	return err
 }
 
 // frame is what is there at one time, as a value and as a text for people.
 type frame struct {
 	value any
-	text  string
+	text  func() string
 }
 
 // addWatch makes a subcommand of what it looks at: it shows that once, or with --watch

@@ -56,7 +56,7 @@ func policyCommand() *cobra.Command {
 				return err
 			}
 		}
-		return out.print(f, f.text(out.screen()), nil)
+		return out.print(f, func() string { return f.text(out.screen()) }, nil)
 	}
 	return cmd
 }

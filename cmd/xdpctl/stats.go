@@ -29,10 +29,9 @@ func statsCommand() *cobra.Command {
 		if len(stats) == 0 && err != nil {
 			return nil, err
 		}
-		now := &sample{time.Now(), stats}
-		text := now.text(s, before)
+		now, last := &sample{time.Now(), stats}, before
 		before = now
-		return &frame{stats, text}, err
+		return &frame{stats, func() string { return now.text(s, last) }}, err
 	})
 	return cmd
 }

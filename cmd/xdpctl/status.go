@@ -42,7 +42,7 @@ func statusCommand() *cobra.Command {
 		case len(hooks) == 0 && err != nil:
 			return failed(err)
 		}
-		return out.print(hooks, statusText(out.screen(), hooks), err)
+		return out.print(hooks, func() string { return statusText(out.screen(), hooks) }, err)
 	}
 	return cmd
 }
