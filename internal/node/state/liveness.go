@@ -63,6 +63,11 @@ func (n *Node) LivenessOn(rec *record.Record, iface *netdev.Interface) (Liveness
 	if s := rec.State; s != nil && s.Dispatcher == chain.DispatcherLibxdp {
 		return n.libxdpLiveness(rec, iface)
 	}
+	return carriedLiveness(rec, iface)
+}
+
+// carriedLiveness goes by the one program that the interface carries.
+func carriedLiveness(rec *record.Record, iface *netdev.Interface) (Liveness, string, error) {
 	attached, err := iface.Attached()
 	switch {
 	case errors.Is(err, netdev.ErrNoInterface):
@@ -119,14 +124,7 @@ func (n *Node) libxdpLiveness(rec *record.Record, iface *netdev.Interface) (Live
 	case found != nil:
 		return Running, "", nil
 	}
-	attached, err := iface.Attached()
-	switch {
-	case errors.Is(err, netdev.ErrNoInterface):
-		return Gone, "the interface is gone", nil
-	case err != nil:
-		return Running, "", err
-	}
-	return Detached, DetachedBy(rec, named(attached)), nil
+	return carriedLiveness(rec, iface)
 }
 
 // LinkAlive tells, without the chain's lock, whether a bpf_link still holds it on its
