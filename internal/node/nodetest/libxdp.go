@@ -40,9 +40,13 @@ type Tool struct {
 	Version chain.LibxdpVersion // of the dispatchers that it makes
 }
 
-// Tool is one that pins in the tree of the pod's namespace.
+// Tool is one that pins in the tree of the pod's namespace. Our folders on bpffs are made
+// first: no change may have come before it.
 func (p *Pod) Tool(t *testing.T, n *node.Node) Tool {
 	t.Helper()
+	if err := n.BPFFS.Ensure(); err != nil {
+		t.Fatal(err)
+	}
 	return Tool{Pod: p, Tree: n.BPFFS.Libxdp(p.Key(t, config.PodSide).Cookie)}
 }
 
