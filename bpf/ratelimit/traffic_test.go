@@ -65,9 +65,8 @@ func newTraffic(t testing.TB, sources uint32, pause time.Duration, g globals) li
 func member(name string, priority int, spec *ebpf.CollectionSpec, records *ebpf.Map) dispatcher.Member {
 	m := dispatcher.Member{
 		Member: chain.Member{Name: name, Function: name, Priority: priority, ProceedOn: chain.DefaultProceedOn},
-		Spec:   spec.Copy(),
+		Spec:   spec,
 	}
-	m.Spec.Programs = map[string]*ebpf.ProgramSpec{name: m.Spec.Programs[name]}
 	if records != nil {
 		m.Maps = map[string]*ebpf.Map{"records": records}
 	}
@@ -95,7 +94,7 @@ func (m moment) since(earlier moment) time.Duration { return time.Duration(m.At 
 
 func (l limitedTraffic) outcome(t testing.TB) (o outcome) {
 	t.Helper()
-	counts, err := dispatcher.ReadCounters(l.Counters, []string{"before", "ratelimit", "behind"})
+	counts, err := l.ReadCounters()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ const (
 	// words are what a chain is said in.
 	words = "pkg/chain internal/enum"
 	// helpers know nothing of chains, or nothing but words.
-	helpers = "internal/enum internal/errs internal/files internal/flock internal/jsonint internal/mountinfo internal/strict"
+	helpers = "internal/bpfspec internal/enum internal/errs internal/files internal/flock internal/jsonint internal/mountinfo internal/strict"
 	// stores keep on disk what is configured and what was made.
 	stores = "internal/catalog internal/config internal/record internal/store"
 	// mechanisms are what a chain is made with.
@@ -61,7 +61,7 @@ var mayImport = []struct{ from, to string }{
 	{"internal/store", "internal/config pkg/object pkg/pin " + words + " " + helpers},
 	{"internal/config", words + " " + helpers},
 
-	{"pkg/dispatcher/...", "bpf pkg/dispatcher/... pkg/object " + words},
+	{"pkg/dispatcher/...", "bpf internal/bpfspec pkg/dispatcher/... pkg/object " + words},
 	{"pkg/netdev", words + " " + helpers},
 	{"pkg/object", words + " " + helpers},
 	{"pkg/pin", words + " " + helpers},
@@ -70,6 +70,7 @@ var mayImport = []struct{ from, to string }{
 	{"bpf/flow-stats", "bpf " + words},
 	{"bpf", ""},
 
+	{"internal/bpfspec", words},
 	{"internal/strict", "internal/errs internal/files internal/jsonint"},
 	{"internal/errs", ""},
 	{"internal/files", "internal/errs"},

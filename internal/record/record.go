@@ -95,6 +95,15 @@ type State struct {
 	Members []Member `json:"members"`
 }
 
+// Places returns the places of the generation's members, in running order.
+func (s *State) Places() []chain.Member {
+	places := make([]chain.Member, len(s.Members))
+	for i, m := range s.Members {
+		places[i] = m.Member
+	}
+	return places
+}
+
 // Member is a program in a chain, with all that is needed to build it again.
 type Member struct {
 	chain.Member
@@ -271,11 +280,7 @@ func (r *Record) check() error {
 		return fmt.Errorf("%w: the other end is interface %s", chain.ErrInvalid, r.PeerGRO.Key)
 	}
 	for _, s := range r.States() {
-		members := make([]chain.Member, len(s.Members))
-		for i, m := range s.Members {
-			members[i] = m.Member
-		}
-		if err := chain.CheckMembers(members, len(members)); err != nil {
+		if err := chain.CheckMembers(s.Places(), len(s.Members)); err != nil {
 			return fmt.Errorf("generation %d: %w", s.Generation, err)
 		}
 	}

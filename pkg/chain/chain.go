@@ -4,7 +4,6 @@ package chain
 
 import (
 	"cmp"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -181,13 +180,6 @@ type EntryProgram struct {
 	Target uint32
 	// Function is the program, of the same object as the member.
 	Function string
-}
-
-// Value returns what is put into the map once the program is loaded, whose file descriptor
-// fd is: a struct bpf_devmap_val, or a struct bpf_cpumap_val, of the kernel's linux/bpf.h.
-func (s EntryProgram) Value(fd int) []byte {
-	value := binary.NativeEndian.AppendUint32(nil, s.Target)
-	return binary.NativeEndian.AppendUint32(value, uint32(fd))
 }
 
 // Mode says where in the receive path the kernel runs a chain. The zero value is ModeAuto.

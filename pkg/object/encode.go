@@ -14,6 +14,7 @@ import (
 
 	"github.com/cilium/ebpf/btf"
 
+	"github.com/xdp-chain/xdp-chain/internal/bpfspec"
 	"github.com/xdp-chain/xdp-chain/internal/jsonint"
 )
 
@@ -115,7 +116,7 @@ func encodeMember(dst []byte, t btf.Type, given member) error {
 	members := membersOf(t)
 	m, ok := findMember(members, given.name, 0)
 	if !ok {
-		return fmt.Errorf("%s has no member %q; it has %s", typeName(t), given.name, enumerate(memberNames(members, 0)))
+		return fmt.Errorf("%s has no member %q; it has %s", typeName(t), given.name, bpfspec.Enumerate(memberNames(members, 0)))
 	}
 	if m.BitfieldSize != 0 {
 		return at("."+m.Name, fmt.Errorf("bit-fields cannot be set"))
@@ -210,7 +211,7 @@ func encodeEnum(dst []byte, t *btf.Enum, value json.RawMessage) error {
 	}
 	i := slices.Index(names, name)
 	if i < 0 {
-		return fmt.Errorf("%s has no %q; it has %s", typeName(t), name, enumerate(names))
+		return fmt.Errorf("%s has no %q; it has %s", typeName(t), name, bpfspec.Enumerate(names))
 	}
 	n := new(big.Int).SetUint64(t.Values[i].Value)
 	if t.Signed {

@@ -12,6 +12,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 
+	"github.com/xdp-chain/xdp-chain/internal/bpfspec"
 	"github.com/xdp-chain/xdp-chain/internal/jsonint"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
@@ -223,7 +224,7 @@ func (r redirect) encode(spec *ebpf.MapSpec, value json.RawMessage) (any, error)
 	case entry.Target == 0:
 		return nil, fmt.Errorf("%s is missing or 0", r.target)
 	case entry.Function == "":
-		return entry.Value(0)[:spec.ValueSize], nil
+		return bpfspec.EntryValue(entry, 0)[:spec.ValueSize], nil
 	case spec.ValueSize != sizeWithProgram:
 		return nil, errors.New("its 4 bytes have no room for a program; declare the map's value as struct bpf_devmap_val or struct bpf_cpumap_val")
 	}

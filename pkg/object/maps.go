@@ -11,7 +11,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
-	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/internal/bpfspec"
 )
 
 // MapSettings says how a map of a program is to be made.
@@ -67,7 +67,7 @@ func (p *Program) configureMap(name string, settings MapSettings) error {
 		return fmt.Errorf("program %q does not use it", p.Function)
 	case spec == nil:
 		names := slices.DeleteFunc(slices.Sorted(maps.Keys(p.Spec.Maps)), isDataSection)
-		return fmt.Errorf("there is no such map; the program has %s", enumerate(names))
+		return fmt.Errorf("there is no such map; the program has %s", bpfspec.Enumerate(names))
 	}
 	if settings.MaxEntries != 0 {
 		spec.MaxEntries = settings.MaxEntries
@@ -87,7 +87,7 @@ func (p *Program) configureMap(name string, settings MapSettings) error {
 	switch { // entries that are one chain's own in a map that is several chains'
 	case settings.Shared && isDevMap:
 		return errors.New("its entries are interfaces of one network namespace, and scope node would share it between several; give it scope pod")
-	case settings.Shared && len(entryPrograms(spec)) > 0:
+	case settings.Shared && len(bpfspec.EntryPrograms(spec)) > 0:
 		return errors.New("its entries have programs, which are one chain's, and scope node would share it between several; give it scope pod")
 	}
 	return p.addEntryPrograms(spec)
@@ -143,10 +143,10 @@ func perCPU(t ebpf.MapType) bool {
 
 // addEntryPrograms brings in the programs of a map's entries.
 func (p *Program) addEntryPrograms(m *ebpf.MapSpec) error {
-	for _, function := range entryPrograms(m) {
+	for _, function := range bpfspec.EntryPrograms(m) {
 		program := p.object.spec.Programs[function]
 		if program == nil {
-			return fmt.Errorf("no program %q; the object holds %s", function, inventory(p.object.spec.Programs))
+			return fmt.Errorf("no program %q; the object holds %s", function, bpfspec.Inventory(p.object.spec.Programs))
 		}
 		if r := redirects[m.Type]; program.Type != ebpf.XDP || program.AttachType != r.attach {
 			return fmt.Errorf("program %q (section %q) cannot run on what a map of type %v redirects; that takes SEC(%q)", function, program.SectionName, m.Type, r.section)
@@ -161,23 +161,11 @@ func (p *Program) addEntryPrograms(m *ebpf.MapSpec) error {
 	return nil
 }
 
-// entryPrograms returns the functions of the programs in a map's entries, some more than
-// once.
-func entryPrograms(spec *ebpf.MapSpec) []string {
-	var functions []string
-	for _, kv := range spec.Contents {
-		if entry, ok := kv.Value.(chain.EntryProgram); ok {
-			functions = append(functions, entry.Function)
-		}
-	}
-	return functions
-}
-
 // checkEntryPrograms refuses a map one of whose programs leads back to it: each would
 // keep the other in the kernel for ever.
 func (p *Program) checkEntryPrograms() error {
 	for name, spec := range p.Spec.Maps {
-		if len(entryPrograms(spec)) > 0 && slices.Contains(p.EntryProgramMaps(name), name) {
+		if len(bpfspec.EntryPrograms(spec)) > 0 && slices.Contains(p.EntryProgramMaps(name), name) {
 			return fmt.Errorf("map %q: a program in its entries uses the map itself; the kernel would never let go of either", name)
 		}
 	}
@@ -190,8 +178,8 @@ func (p *Program) checkEntryPrograms() error {
 func (p *Program) EntryProgramMaps(name string) []string {
 	var found []string
 	for left := []string{name}; len(left) > 0; left = left[1:] {
-		for _, function := range entryPrograms(p.Spec.Maps[left[0]]) {
-			for _, used := range mapsOf(p.Spec.Programs[function]) {
+		for _, function := range bpfspec.EntryPrograms(p.Spec.Maps[left[0]]) {
+			for _, used := range bpfspec.MapsOf(p.Spec.Programs[function]) {
 				if !slices.Contains(found, used) {
 					found, left = append(found, used), append(left, used)
 				}

@@ -15,6 +15,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/bpfspec"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 )
 
@@ -55,10 +56,11 @@ func (o *Object) Program(function string) (*Program, error) {
 }
 
 func (o *Object) program(function string) (*Program, error) {
-	spec, err := o.choose(function)
+	name, err := bpfspec.Choose(o.spec.Programs, function)
 	if err != nil {
 		return nil, err
 	}
+	spec := o.spec.Programs[name]
 	p := &Program{
 		Function:      spec.Name,
 		Frags:         true,
@@ -85,7 +87,7 @@ func (p *Program) addProgram(spec *ebpf.ProgramSpec) error {
 	if err := p.object.checkReferences(spec); err != nil {
 		return fmt.Errorf("program %q: %w", spec.Name, err)
 	}
-	for _, name := range mapsOf(spec) {
+	for _, name := range bpfspec.MapsOf(spec) {
 		if err := p.addMap(name); err != nil {
 			return fmt.Errorf("program %q: map %q: %w", spec.Name, name, err)
 		}
@@ -98,17 +100,6 @@ func (p *Program) addProgram(spec *ebpf.ProgramSpec) error {
 	p.Spec.Programs[spec.Name] = spec.Copy()
 	p.Frags = p.Frags && spec.Flags&unix.BPF_F_XDP_HAS_FRAGS != 0
 	return nil
-}
-
-// mapsOf returns the names of the maps that a program refers to, some more than once.
-func mapsOf(spec *ebpf.ProgramSpec) []string {
-	var names []string
-	for i := range spec.Instructions {
-		if ins := &spec.Instructions[i]; ins.IsLoadFromMap() && ins.Reference() != "" {
-			names = append(names, ins.Reference())
-		}
-	}
-	return names
 }
 
 // addMap copies a map out of the object, and with a map of maps those it holds.
@@ -128,13 +119,13 @@ func (p *Program) addMap(name string) error {
 	spec.Pinning = ebpf.PinNone
 	p.Spec.Maps[name] = spec
 	for i, kv := range spec.Contents {
-		switch v := kv.Value.(type) {
-		case []byte: // a data section, which SetGlobals changes
-			spec.Contents[i].Value = slices.Clone(v)
-		case string: // an inner map
-			if err := p.addMap(v); err != nil {
-				return fmt.Errorf("inner map %q: %w", v, err)
-			}
+		if data, ok := kv.Value.([]byte); ok { // a data section, which SetGlobals changes
+			spec.Contents[i].Value = slices.Clone(data)
+		}
+	}
+	for _, inner := range bpfspec.InnerMaps(spec) {
+		if err := p.addMap(inner); err != nil {
+			return fmt.Errorf("inner map %q: %w", inner, err)
 		}
 	}
 	return nil
@@ -151,72 +142,6 @@ func checkMap(spec *ebpf.MapSpec) error {
 	return checkMemory(spec)
 }
 
-// choose finds the program of a function name, or the only one that can stand in
-// a chain.
-func (o *Object) choose(function string) (*ebpf.ProgramSpec, error) {
-	if function != "" {
-		spec := o.spec.Programs[function]
-		if spec == nil {
-			return nil, fmt.Errorf("no program %q; the object holds %s", function, inventory(o.spec.Programs))
-		}
-		if err := checkKind(spec); err != nil {
-			return nil, fmt.Errorf("program %q cannot stand in a chain: %w", function, err)
-		}
-		return spec, nil
-	}
-	var found []*ebpf.ProgramSpec
-	for _, spec := range o.spec.Programs {
-		if checkKind(spec) == nil {
-			found = append(found, spec)
-		}
-	}
-	switch len(found) {
-	case 0:
-		return nil, fmt.Errorf("no XDP program; the object holds %s", inventory(o.spec.Programs))
-	case 1:
-		return found[0], nil
-	default:
-		return nil, fmt.Errorf("%d XDP programs; name one with function; the object holds %s", len(found), inventory(o.spec.Programs))
-	}
-}
-
-// inventory lists programs as `a (xdp), b (tc)`, by name and section.
-func inventory(programs map[string]*ebpf.ProgramSpec) string {
-	var list []string
-	for _, name := range slices.Sorted(maps.Keys(programs)) {
-		list = append(list, fmt.Sprintf("%s (%s)", name, programs[name].SectionName))
-	}
-	return enumerate(list)
-}
-
-// enumerate joins a list for a message, cutting it off where nobody would read on.
-func enumerate(list []string) string {
-	const most = 16
-	if len(list) == 0 {
-		return "none"
-	}
-	if len(list) > most {
-		list = append(slices.Clone(list[:most]), fmt.Sprintf("and %d more", len(list)-most))
-	}
-	return strings.Join(list, ", ")
-}
-
-// checkKind returns nil for a program that the kernel lets run on an interface's
-// own packets.
-func checkKind(spec *ebpf.ProgramSpec) error {
-	switch {
-	case spec.Type == ebpf.UnspecifiedProgram:
-		return fmt.Errorf("its section %q does not say what it is; use SEC(\"xdp\")", spec.SectionName)
-	case spec.Type != ebpf.XDP:
-		return fmt.Errorf("it is a %v program (section %q), not XDP", spec.Type, spec.SectionName)
-	case spec.AttachType == ebpf.AttachXDPDevMap:
-		return fmt.Errorf("its section %q makes it run on frames that a devmap redirects, not on those an interface receives", spec.SectionName)
-	case spec.AttachType == ebpf.AttachXDPCPUMap:
-		return fmt.Errorf("its section %q makes it run on frames that a cpumap redirects, not on those an interface receives", spec.SectionName)
-	}
-	return nil
-}
-
 // checkReferences refuses programs that refer to what a chain cannot give them.
 func (o *Object) checkReferences(spec *ebpf.ProgramSpec) error {
 	for i := range spec.Instructions {
@@ -226,7 +151,7 @@ func (o *Object) checkReferences(spec *ebpf.ProgramSpec) error {
 		case ins.IsLoadFromMap() && name == "" && o.kconfig != nil:
 			// cilium/ebpf makes one .kconfig map for each program, and the linked
 			// dispatcher makes one program of several members.
-			return fmt.Errorf("it reads the kernel's configuration (extern __kconfig %s), which a member of a chain cannot; use a global variable", enumerate(variables(o.kconfig)))
+			return fmt.Errorf("it reads the kernel's configuration (extern __kconfig %s), which a member of a chain cannot; use a global variable", bpfspec.Enumerate(variables(o.kconfig)))
 		case ins.IsLoadFromMap() && name == "":
 			return fmt.Errorf("instruction %d refers to a map that the object does not declare", i)
 		case ins.Src == asm.PseudoKfuncCall && strings.HasPrefix(name, "bpf_xdp_metadata_"):
@@ -315,7 +240,7 @@ func (p *Program) explainMissing(name string) error {
 		}
 		names = append(names, name)
 	}
-	return fmt.Errorf("there is no such variable; the program has %s", enumerate(names))
+	return fmt.Errorf("there is no such variable; the program has %s", bpfspec.Enumerate(names))
 }
 
 // isDataSection reports whether a map of the spec is a section of variables, which

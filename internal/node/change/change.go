@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
+
+	"github.com/xdp-chain/xdp-chain/internal/bpfspec"
 	"github.com/xdp-chain/xdp-chain/internal/node/membermaps"
 	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 
@@ -289,7 +291,7 @@ func (lc *LockedChain) blameShared(p *plan, err error) error {
 	for i := range p.members {
 		w := &p.members[i]
 		for name, spec := range w.Program.Spec.Maps {
-			if dispatcher.Redirects(spec.Type) && w.SharesMap(name) {
+			if bpfspec.Redirects(spec.Type) && w.SharesMap(name) {
 				return fmt.Errorf("%w; either all chains that use the shared map %q of member %q take packets of several buffers (SEC(\"xdp.frags\")) or none does",
 					err, name, w.Record.Name)
 			}

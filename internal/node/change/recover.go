@@ -120,7 +120,7 @@ func (lc *LockedChain) retireCounts(next *record.State) ([]chain.Count, error) {
 			if err := awaitGracePeriod(); err != nil {
 				return nil, err
 			}
-			counts, err := dispatcher.ReadCounters(counters, state.MemberNames(old))
+			counts, err := dispatcher.ReadCounters(counters, old.Places())
 			if err != nil {
 				return nil, fmt.Errorf("read the counters of generation %d: %w", old.Generation, err)
 			}

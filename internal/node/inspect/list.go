@@ -262,7 +262,7 @@ func stats(n *state.Node, rec *record.Record) (ChainStats, error) {
 			return s, err
 		} else {
 			defer counters.Close()
-			counts, err := dispatcher.ReadCounters(counters, state.MemberNames(rec.State))
+			counts, err := dispatcher.ReadCounters(counters, rec.State.Places())
 			if err != nil {
 				return s, err
 			}

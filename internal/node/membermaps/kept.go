@@ -12,10 +12,10 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/xdp-chain/xdp-chain/internal/bpfspec"
 	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/record"
-	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
@@ -62,7 +62,7 @@ func fits(m *ebpf.Map, spec *ebpf.MapSpec) bool { return spec != nil && spec.Com
 // for its users know no other: it is for the kernel to say whether this chain can use it.
 func dropRedirects(w *resolve.Member, kept map[string]*ebpf.Map, others map[string]bool, flipsFrags bool) {
 	for name, spec := range w.Program.Spec.Maps {
-		if kept[name] == nil || !dispatcher.Redirects(spec.Type) || w.SharesMap(name) {
+		if kept[name] == nil || !bpfspec.Redirects(spec.Type) || w.SharesMap(name) {
 			continue
 		}
 		configured := len(spec.Contents) > 0

@@ -27,11 +27,11 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/xdp-chain/xdp-chain/internal/bpfspec"
 	"github.com/xdp-chain/xdp-chain/internal/config"
 	"github.com/xdp-chain/xdp-chain/internal/node/resolve"
 	"github.com/xdp-chain/xdp-chain/internal/node/state"
 	"github.com/xdp-chain/xdp-chain/internal/record"
-	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/object"
 	"github.com/xdp-chain/xdp-chain/pkg/pin"
 )
@@ -190,7 +190,7 @@ func (g *Replacements) network(ctx context.Context, n *state.Node, name string) 
 func (n *networkMaps) makeMap(name string, spec *ebpf.MapSpec) (*ebpf.Map, error) {
 	m, err := ebpf.NewMap(spec)
 	if err != nil {
-		return nil, fmt.Errorf("make the network's map %q: %w", name, dispatcher.RefusedMap(err))
+		return nil, fmt.Errorf("make the network's map %q: %w", name, bpfspec.RefusedMap(err))
 	}
 	if err := n.lock.Pin(name, m); err != nil {
 		m.Close()

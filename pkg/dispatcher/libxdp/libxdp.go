@@ -61,14 +61,21 @@ func (multiprog) MaxMembers() int { return MaxMembers }
 // the protocol leaves no room for a second map in the dispatcher, and the members
 // that libxdp's tools add would not be counted; Built.Counters stays nil.
 func (d multiprog) Build(ctx context.Context, members []dispatcher.Member, opts dispatcher.Options) (*dispatcher.Built, error) {
+	members, err := load.Settle(members)
+	if err != nil {
+		return nil, err
+	}
 	if err := d.check(members, opts); err != nil {
 		return nil, err
 	}
-	members = slices.Clone(members)
 	if err := order(members); err != nil {
 		return nil, err
 	}
-	built := &dispatcher.Built{Maps: make(map[string]map[string]*ebpf.Map, len(members)), Frags: load.TakesFrags(members)}
+	built := &dispatcher.Built{
+		Members: load.Places(members),
+		Maps:    make(map[string]map[string]*ebpf.Map, len(members)),
+		Frags:   load.TakesFrags(members),
+	}
 	if err := d.fill(ctx, built, members, opts); err != nil {
 		return nil, errors.Join(load.Permission(err), built.Close())
 	}
@@ -205,13 +212,10 @@ func checkMember(m *dispatcher.Member) error {
 	if m.Loaded != nil && m.Loaded.Type() != ebpf.Extension {
 		return fmt.Errorf("%w: the loaded program of member %q is of type %s; a slot takes those of type %s", chain.ErrInvalid, m.Name, m.Loaded.Type(), ebpf.Extension)
 	}
-	if m.Spec == nil && m.Loaded != nil {
+	if m.Spec == nil { // somebody else's
 		return nil
 	}
-	p, err := load.Check(m)
-	if err != nil {
-		return err
-	}
+	p := m.Spec.Programs[m.Function]
 	if btf.FuncMetadata(&p.Instructions[0]) == nil {
 		return fmt.Errorf("member %q, function %q: %w", m.Name, m.Function, dispatcher.ErrNoBTF)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/chaintest"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/counters"
 )
 
 // Members that share every name, without the BTF that could tell them apart.
@@ -95,7 +96,7 @@ func TestCountersPerCPU(t *testing.T) {
 	}
 	built := build(t, dispatcher.Options{Counters: true}, chaintest.Told("a", 0, chain.DefaultProceedOn), chaintest.Told("b", 1, 0))
 	entered := 0
-	want := make([]dispatcher.CounterRow, ebpf.MustPossibleCPU())
+	want := make([]counters.Row, ebpf.MustPossibleCPU())
 	for cpu := range want {
 		if !allowed.IsSet(cpu) {
 			continue
@@ -103,14 +104,14 @@ func TestCountersPerCPU(t *testing.T) {
 		entered += onCPU(t, cpu, built.Program)
 		want[cpu][chain.VerdictTX] = uint64(100 + cpu)
 	}
-	var got []dispatcher.CounterRow
+	var got []counters.Row
 	if err := built.Counters.Lookup(uint32(1), &got); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("rows of b (-want +got):\n%s", diff)
 	}
-	counts, err := dispatcher.ReadCounters(built.Counters, []string{"a", "b"})
+	counts, err := built.ReadCounters()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,10 +156,10 @@ func onCPU(t *testing.T, cpu int, p *ebpf.Program) int {
 // Only the verdict tx becomes another one for the kernel, and none for the counters.
 func TestTXByRedirect(t *testing.T) {
 	const tx, redirect = uint32(chain.TX), uint32(chain.Redirect)
-	for _, counters := range []bool{false, true} {
-		t.Run(fmt.Sprintf("counters %t", counters), func(t *testing.T) {
+	for _, counted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("counters %t", counted), func(t *testing.T) {
 			built := build(
-				t, dispatcher.Options{Counters: counters, TXByRedirect: true},
+				t, dispatcher.Options{Counters: counted, TXByRedirect: true},
 				chaintest.Told("a", 0, chain.DefaultProceedOn), chaintest.Told("b", 1, chain.ActionSetOf(chain.TX)), chaintest.Told("c", 2, 0),
 			)
 			for _, tt := range []struct {
@@ -178,10 +179,10 @@ func TestTXByRedirect(t *testing.T) {
 					t.Errorf("members return %v: verdict %d, want %d", tt.returns, got, tt.want)
 				}
 			}
-			if !counters {
+			if !counted {
 				return
 			}
-			got, err := dispatcher.ReadCounters(built.Counters, []string{"a", "b", "c"})
+			got, err := built.ReadCounters()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/counters"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/load"
 )
 
@@ -39,12 +40,19 @@ func (linker) MaxMembers() int { return MaxMembers }
 
 // Build implements [dispatcher.Dispatcher].
 func (linker) Build(ctx context.Context, members []dispatcher.Member, opts dispatcher.Options) (*dispatcher.Built, error) {
-	members = slices.Clone(members)
+	members, err := load.Settle(members)
+	if err != nil {
+		return nil, err
+	}
 	slices.SortFunc(members, func(a, b dispatcher.Member) int { return chain.Compare(a.Member, b.Member) })
 	if err := check(members, opts); err != nil {
 		return nil, err
 	}
-	built := &dispatcher.Built{Maps: make(map[string]map[string]*ebpf.Map, len(members)), Frags: load.TakesFrags(members)}
+	built := &dispatcher.Built{
+		Members: load.Places(members),
+		Maps:    make(map[string]map[string]*ebpf.Map, len(members)),
+		Frags:   load.TakesFrags(members),
+	}
 	if err := fill(ctx, built, members, opts); err != nil {
 		return nil, errors.Join(load.Permission(err), built.Close())
 	}
@@ -61,7 +69,7 @@ func fill(ctx context.Context, built *dispatcher.Built, members []dispatcher.Mem
 		return err
 	}
 	if opts.Counters {
-		if built.Counters, err = ebpf.NewMap(dispatcher.CountersSpec(len(members))); err != nil {
+		if built.Counters, err = ebpf.NewMap(counters.Spec(len(members))); err != nil {
 			return fmt.Errorf("making the counters: %w", err)
 		}
 	}
@@ -146,11 +154,7 @@ func check(members []dispatcher.Member, opts dispatcher.Options) error {
 	if len(members) == 0 {
 		return fmt.Errorf("%w: a chain needs at least one member", chain.ErrInvalid)
 	}
-	list := make([]chain.Member, 0, len(members))
-	for _, m := range members {
-		list = append(list, m.Member)
-	}
-	if err := chain.CheckMembers(list, MaxMembers); err != nil {
+	if err := chain.CheckMembers(load.Places(members), MaxMembers); err != nil {
 		return err
 	}
 	for i := range members {
@@ -168,10 +172,10 @@ func check(members []dispatcher.Member, opts dispatcher.Options) error {
 }
 
 func checkMember(m *dispatcher.Member) error {
-	p, err := load.Check(m)
-	if err != nil {
-		return err
+	if m.Spec == nil {
+		return fmt.Errorf("%w: member %q is not from an object, and only libxdp's dispatcher takes such members", chain.ErrInvalid, m.Name)
 	}
+	p := m.Spec.Programs[m.Function]
 	if rest := p.Flags &^ unix.BPF_F_XDP_HAS_FRAGS; rest != 0 {
 		return fmt.Errorf("%w: member %q wants to be loaded with flags %#x, which would be the whole chain's", dispatcher.ErrNotLinkable, m.Name, rest)
 	}

@@ -144,8 +144,7 @@ func Settled(name, function string, position int, proceedOn chain.ActionSet) cha
 	return chain.Member{Name: name, Function: function, Priority: position, ProceedOn: proceedOn}
 }
 
-// Object makes a member of one program of an object in testdata, with the maps and
-// variables that it refers to.
+// Object makes a member of one program of an object in testdata.
 func Object(t testing.TB, file, function, name string, position int) dispatcher.Member {
 	t.Helper()
 	content, err := objects.ReadFile("testdata/" + file)
@@ -162,23 +161,6 @@ func ObjectOf(t testing.TB, content []byte, function, name string, position int)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := spec.Programs[function]
-	if p == nil {
-		t.Fatalf("the object of member %s has no program %s", name, function)
-	}
-	maps := make(map[string]*ebpf.MapSpec)
-	for _, ins := range p.Instructions {
-		if ins.IsLoadFromMap() && spec.Maps[ins.Reference()] != nil {
-			maps[ins.Reference()] = spec.Maps[ins.Reference()]
-		}
-	}
-	for v, variable := range spec.Variables {
-		if maps[variable.SectionName] == nil {
-			delete(spec.Variables, v)
-		}
-	}
-	spec.Maps = maps
-	spec.Programs = map[string]*ebpf.ProgramSpec{function: p}
 	return dispatcher.Member{Member: Settled(name, function, position, chain.DefaultProceedOn), Spec: spec}
 }
 
@@ -241,7 +223,7 @@ func Told(name string, position int, proceedOn chain.ActionSet) dispatcher.Membe
 	)
 }
 
-// Spec returns a member's only program.
+// Spec returns a member's program.
 func Spec(m dispatcher.Member) *ebpf.ProgramSpec { return m.Spec.Programs[m.Function] }
 
 // Strip takes BTF and line info from a member, as llvm-strip does.

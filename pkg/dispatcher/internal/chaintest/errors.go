@@ -60,6 +60,7 @@ func badMembers(t *testing.T, d dispatcher.Dispatcher) {
 	}
 	two := Returning("a", 0, 2)
 	two.Spec.Programs["other"] = Spec(two)
+	two.Function = ""
 	for _, tt := range []struct {
 		name    string
 		members []dispatcher.Member
@@ -70,10 +71,11 @@ func badMembers(t *testing.T, d dispatcher.Dispatcher) {
 		{"no members", nil, chain.ErrInvalid, "at least one"},
 		{"a name that is none", []dispatcher.Member{Returning("A", 0, 2)}, chain.ErrInvalid, `"A"`},
 		{"one name twice", []dispatcher.Member{Returning("a", 0, 2), Returning("a", 1, 2)}, chain.ErrInvalid, `"a"`},
-		{"two programs", []dispatcher.Member{two}, chain.ErrInvalid, `"main"`},
-		{"no spec", []dispatcher.Member{{Member: Settled("a", "main", 0, 0)}}, chain.ErrInvalid, `"main"`},
+		{"two programs and no choice", []dispatcher.Member{two}, chain.ErrInvalid, `member "a": 2 XDP programs`},
+		{"no spec", []dispatcher.Member{{Member: Settled("a", "main", 0, 0)}}, chain.ErrInvalid, `"a"`},
+		{"another program", []dispatcher.Member{{Member: Settled("a", "missing", 0, 0), Spec: two.Spec}}, chain.ErrInvalid, `no program "missing"`},
 		{"not XDP", changed(func(p *ebpf.ProgramSpec) { p.Type = ebpf.SchedCLS }), chain.ErrInvalid, "SchedCLS"},
-		{"for a devmap", changed(func(p *ebpf.ProgramSpec) { p.AttachType = ebpf.AttachXDPDevMap }), chain.ErrInvalid, "XDPDevMap"},
+		{"for a devmap", changed(func(p *ebpf.ProgramSpec) { p.AttachType = ebpf.AttachXDPDevMap }), chain.ErrInvalid, "a devmap redirects"},
 		{"no instructions", changed(func(p *ebpf.ProgramSpec) { p.Instructions = asm.Instructions{} }), chain.ErrInvalid, "instructions"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -184,11 +184,6 @@ func entryProgramRefused(t *testing.T, d dispatcher.Dispatcher) {
 	if !errors.Is(err, dispatcher.ErrRefused) || !strings.Contains(err.Error(), `second stage "stage"`) {
 		t.Errorf("an entry program that the verifier refuses: %v", err)
 	}
-	other := redirecting(ebpf.DevMap, loopback, 0, passing()...)
-	other.Spec.Programs["other"] = other.Spec.Programs["main"]
-	if err := BuildError(t, d, dispatcher.Options{}, other); !errors.Is(err, chain.ErrInvalid) {
-		t.Errorf("a second program that is no entry program: %v", err)
-	}
 	lost := redirecting(ebpf.DevMap, loopback, 0, passing()...)
 	delete(lost.Spec.Programs, "stage")
 	if err := BuildError(t, d, dispatcher.Options{}, lost); !errors.Is(err, chain.ErrInvalid) {

@@ -112,7 +112,7 @@ func tailCall(t *testing.T, d dispatcher.Dispatcher) {
 		m := newModel(members)
 		m.decide([]uint32{uint32(chain.Aborted)})
 		m.decide([]uint32{uint32(chain.TX), 77})
-		m.compareCounts(t, built.Counters)
+		m.compareCounts(t, built)
 	}
 }
 

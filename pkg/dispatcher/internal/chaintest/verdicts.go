@@ -79,17 +79,13 @@ func compare(t *testing.T, d dispatcher.Dispatcher, members []dispatcher.Member,
 		}
 	}
 	if counted.Counters != nil {
-		m.compareCounts(t, counted.Counters)
+		m.compareCounts(t, counted)
 	}
 }
 
-func (m *model) compareCounts(t *testing.T, counters *ebpf.Map) {
+func (m *model) compareCounts(t *testing.T, built *dispatcher.Built) {
 	t.Helper()
-	var names []string
-	for _, member := range m.members {
-		names = append(names, member.Name)
-	}
-	counts, err := dispatcher.ReadCounters(counters, names)
+	counts, err := built.ReadCounters()
 	if err != nil {
 		t.Fatal(err)
 	}

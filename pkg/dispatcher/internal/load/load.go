@@ -14,6 +14,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -26,26 +27,58 @@ import (
 	"github.com/cilium/ebpf/features"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/bpfspec"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 )
 
-// Check finds what keeps a member from being loaded by any dispatcher, and returns
-// its program. Errors satisfy errors.Is(err, chain.ErrInvalid).
-func Check(m *dispatcher.Member) (*ebpf.ProgramSpec, error) {
-	p, err := m.Program()
-	if err != nil {
-		return nil, err
+// Settle returns members of which each names the one program that it is, and whose Spec
+// holds nothing but what this program needs. Errors satisfy errors.Is(err,
+// chain.ErrInvalid).
+func Settle(members []dispatcher.Member) ([]dispatcher.Member, error) {
+	members = slices.Clone(members)
+	for i := range members {
+		if err := settle(&members[i]); err != nil {
+			return nil, fmt.Errorf("%w: member %q: %w", chain.ErrInvalid, members[i].Name, err)
+		}
 	}
-	if len(p.Instructions) == 0 {
-		return nil, fmt.Errorf("%w: program %q of member %q has no instructions", chain.ErrInvalid, m.Function, m.Name)
+	return members, nil
+}
+
+func settle(m *dispatcher.Member) (err error) {
+	if m.Spec == nil && m.Loaded != nil { // somebody else's
+		return nil
+	}
+	if m.Spec == nil {
+		return errors.New("it has no object")
 	}
 	for name := range m.Maps {
 		if m.Spec.Maps[name] == nil {
-			return nil, fmt.Errorf("%w: a map was given for %q of member %q, whose object has no such map", chain.ErrInvalid, name, m.Name)
+			return fmt.Errorf("a map was given for %q, and its object has no such map", name)
 		}
 	}
-	return p, nil
+	if m.Function, err = bpfspec.Choose(m.Spec.Programs, m.Function); err != nil {
+		return err
+	}
+	if len(m.Spec.Programs[m.Function].Instructions) == 0 {
+		return fmt.Errorf("program %q has no instructions", m.Function)
+	}
+	whole := m.Spec
+	m.Spec = bpfspec.Narrow(whole, m.Function)
+	if len(m.Spec.Maps) < len(whole.Maps) {
+		m.Maps = maps.Clone(m.Maps)
+		maps.DeleteFunc(m.Maps, func(name string, _ *ebpf.Map) bool { return m.Spec.Maps[name] == nil })
+	}
+	return nil
+}
+
+// Places returns the places of members in the chain, in their order.
+func Places(members []dispatcher.Member) []chain.Member {
+	places := make([]chain.Member, len(members))
+	for i, m := range members {
+		places[i] = m.Member
+	}
+	return places
 }
 
 // CheckProgramArrays refuses tail calls that the object itself has set up: the

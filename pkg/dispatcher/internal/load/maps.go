@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdp-chain/xdp-chain/internal/bpfspec"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
 	"github.com/xdp-chain/xdp-chain/pkg/dispatcher"
 )
@@ -21,7 +22,7 @@ func Maps(built *dispatcher.Built, members []dispatcher.Member, redirects Redire
 	made := make([]map[string]*ebpf.Map, len(members))
 	err := Each(len(members), func(i int) (err error) {
 		if made[i], err = mapsOf(&members[i]); err != nil {
-			return fmt.Errorf("making the maps of member %q: %w", members[i].Name, dispatcher.RefusedMap(err))
+			return fmt.Errorf("making the maps of member %q: %w", members[i].Name, bpfspec.RefusedMap(err))
 		}
 		return redirects.fill(&members[i], made[i])
 	})
@@ -45,7 +46,7 @@ func mapsOf(m *dispatcher.Member) (map[string]*ebpf.Map, error) {
 		spec = spec.Copy()
 		// Where maps are pinned is not the object's business but the caller's.
 		spec.Pinning = ebpf.PinNone
-		if dispatcher.Redirects(spec.Type) {
+		if bpfspec.Redirects(spec.Type) {
 			spec.Contents = nil
 		}
 		if err := setVariables(spec, name, m.Spec.Variables); err != nil {
@@ -134,7 +135,7 @@ func (r Redirects) fill(m *dispatcher.Member, made map[string]*ebpf.Map) error {
 	}()
 	for _, name := range slices.Sorted(maps.Keys(m.Spec.Maps)) {
 		spec := m.Spec.Maps[name]
-		if !dispatcher.Redirects(spec.Type) || m.Maps[name] != nil {
+		if !bpfspec.Redirects(spec.Type) || m.Maps[name] != nil {
 			continue
 		}
 		if err := r.loadEntryPrograms(programs, m, spec, made); err != nil {
@@ -146,7 +147,7 @@ func (r Redirects) fill(m *dispatcher.Member, made map[string]*ebpf.Map) error {
 			put = func() error { return r.InNetNS(within) }
 		}
 		if err := put(); err != nil {
-			return fmt.Errorf("filling map %q of member %q: %w", name, m.Name, dispatcher.RefusedMap(err))
+			return fmt.Errorf("filling map %q of member %q: %w", name, m.Name, bpfspec.RefusedMap(err))
 		}
 	}
 	return nil
@@ -188,7 +189,7 @@ func putTargets(into *ebpf.Map, contents []ebpf.MapKV, programs map[string]*ebpf
 	for i, kv := range contents {
 		value := kv.Value
 		if entry, ok := value.(chain.EntryProgram); ok {
-			value = entry.Value(programs[entry.Function].FD())
+			value = bpfspec.EntryValue(entry, programs[entry.Function].FD())
 		}
 		if err := into.Put(kv.Key, value); err != nil {
 			return fmt.Errorf("entry %d needs %s: %w", i, needs, err)

@@ -12,13 +12,14 @@ import (
 
 	"github.com/xdp-chain/xdp-chain/internal/testenv"
 	"github.com/xdp-chain/xdp-chain/pkg/chain"
+	"github.com/xdp-chain/xdp-chain/pkg/dispatcher/internal/counters"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-func counters(t *testing.T, members int) *ebpf.Map {
+func newCounters(t *testing.T, members int) *ebpf.Map {
 	t.Helper()
-	m, err := ebpf.NewMap(CountersSpec(members))
+	m, err := ebpf.NewMap(counters.Spec(members))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,8 +28,9 @@ func counters(t *testing.T, members int) *ebpf.Map {
 }
 
 func TestReadCounters(t *testing.T) {
-	m := counters(t, 2)
-	members := []string{"first", "second"}
+	m := newCounters(t, 2)
+	// The first of two whose priorities are equal goes by its name, whatever the order given.
+	members := []chain.Member{{Name: "second", Priority: 10}, {Name: "first", Priority: 10}}
 	got, err := ReadCounters(m, members)
 	if err != nil || len(got) != 0 {
 		t.Errorf("new counters: %v, %v", got, err)
@@ -36,7 +38,7 @@ func TestReadCounters(t *testing.T) {
 
 	// CPU n has n+1 and, in another row, 2^40.
 	cpus := ebpf.MustPossibleCPU()
-	dropped, passed := make([]CounterRow, cpus), make([]CounterRow, cpus)
+	dropped, passed := make([]counters.Row, cpus), make([]counters.Row, cpus)
 	var sum uint64
 	for n := range cpus {
 		dropped[n][chain.VerdictDrop] = uint64(n) + 1
@@ -44,7 +46,7 @@ func TestReadCounters(t *testing.T) {
 		passed[n][chain.VerdictPass] = 1 << 40
 		sum += uint64(n) + 1
 	}
-	for position, row := range map[uint32][]CounterRow{1: dropped, 2: passed} {
+	for position, row := range map[uint32][]counters.Row{1: dropped, 2: passed} {
 		if err := m.Put(position, row); err != nil {
 			t.Fatal(err)
 		}
@@ -62,14 +64,25 @@ func TestReadCounters(t *testing.T) {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}
 
+	if members[0].Name != "second" {
+		t.Errorf("the caller's members are %v now", members)
+	}
 	if _, err := ReadCounters(m, members[:1]); !errors.Is(err, chain.ErrInvalid) {
 		t.Errorf("counters of another chain: %v", err)
 	}
 }
 
+func TestReadCountersOfNone(t *testing.T) {
+	for name, built := range map[string]*Built{"without counters": {Members: []chain.Member{{Name: "a"}}}, "closed": {}} {
+		if counts, err := built.ReadCounters(); !errors.Is(err, ErrNoCounters) {
+			t.Errorf("a chain that is %s: %v, %v; want ErrNoCounters", name, counts, err)
+		}
+	}
+}
+
 // The kernel keeps the names of the columns, which bpftool prints.
 func TestCountersInKernel(t *testing.T) {
-	handle, err := counters(t, 1).Handle()
+	handle, err := newCounters(t, 1).Handle()
 	if err != nil {
 		t.Fatal(err)
 	}
