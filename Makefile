@@ -65,11 +65,16 @@ generate: ## Rebuild the committed BPF objects (clang-19), the methods of enumer
 	go generate ./...
 
 .PHONY: lint
-lint: ## go vet, staticcheck, gofumpt
+lint: ## go vet, staticcheck, gofumpt, and what others import against hack/api
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	@unformatted=$$(go run $(GOFUMPT) -l .) && if [ -n "$$unformatted" ]; then \
 		echo "not formatted; run go run $(GOFUMPT) -w on:" $$unformatted >&2; exit 1; fi
+	hack/api.sh
+
+.PHONY: api
+api: ## Write down what others import from pkg/, after a change that is meant
+	hack/api.sh write
 
 # Said before anything is built, and because go test alone passes over what it
 # may not run.

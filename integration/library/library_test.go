@@ -79,6 +79,23 @@ func TestExamplesImportPkgAlone(t *testing.T) {
 	goTool(t, "two-objects", "vet", "./...")
 }
 
+// What the README shows is in an example that compiles.
+func TestReadmeShowsTheExample(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example, err := os.ReadFile(filepath.Join(examples, "two-objects/main.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, found := strings.Cut(string(readme), "```go\n")
+	shown, _, closed := strings.Cut(shown, "```\n")
+	if !found || !closed || !strings.Contains(string(example), shown) {
+		t.Errorf("the Go code in README.md is not a part of examples/two-objects/main.go as it stands:\n%s", shown)
+	}
+}
+
 // console is a program that somebody talks to by its standard input and output.
 type console struct {
 	t      *testing.T
