@@ -3,7 +3,7 @@
 #
 # api.sh compares the exported face of each package below pkg/ with the one committed in
 # hack/api, and fails where they differ. api.sh write commits the face as it is now to
-# hack/api: a change that breaks callers goes into CHANGELOG.md as well.
+# hack/api.
 #
 # hack/api holds export data, as golang.org/x/exp/cmd/apidiff writes and reads it.
 set -euo pipefail
@@ -56,6 +56,6 @@ for file in hack/api/*.export; do
 	differs=1
 done
 if [[ $differs -ne 0 ]]; then
-	echo "what others import has changed: if it is meant, make api writes it down, and CHANGELOG.md says what breaks" >&2
+	echo "what others import has changed: if it is meant, make api writes it down" >&2
 	exit 1
 fi

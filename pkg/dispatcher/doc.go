@@ -7,7 +7,7 @@
 //
 // # Mechanism
 //
-// A [Member] is a collection spec that holds exactly one program, as package
+// A [Member] is one program of a collection spec, as cilium/ebpf loads it or package
 // object makes it, together with its place in the chain and with existing maps
 // that it shall use instead of new ones. [Dispatcher.Build] loads everything and
 // attaches nothing: whoever calls it swaps [Built.Program] in on an interface and

@@ -82,7 +82,11 @@ func sendDatagrams(chain *dispatcher.Built, n uint64) {
 		_, err := sender.Write([]byte("a datagram"))
 		check(err)
 	}
+	deadline := time.Now().Add(10 * time.Second)
 	for decided := uint64(0); decided < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			log.Panicf("the chain has decided over %d of %d datagrams", decided, n)
+		}
 		counts, err := chain.ReadCounters()
 		check(err)
 		decided = 0

@@ -72,7 +72,7 @@ func badMembers(t *testing.T, d dispatcher.Dispatcher) {
 		{"a name that is none", []dispatcher.Member{Returning("A", 0, 2)}, chain.ErrInvalid, `"A"`},
 		{"one name twice", []dispatcher.Member{Returning("a", 0, 2), Returning("a", 1, 2)}, chain.ErrInvalid, `"a"`},
 		{"two programs and no choice", []dispatcher.Member{two}, chain.ErrInvalid, `member "a": 2 XDP programs`},
-		{"no spec", []dispatcher.Member{{Member: Settled("a", "main", 0, 0)}}, chain.ErrInvalid, `"a"`},
+		{"no spec", []dispatcher.Member{{Member: Settled("a", "main", 0, 0)}}, chain.ErrInvalid, `member "a": it has no object`},
 		{"another program", []dispatcher.Member{{Member: Settled("a", "missing", 0, 0), Spec: two.Spec}}, chain.ErrInvalid, `no program "missing"`},
 		{"not XDP", changed(func(p *ebpf.ProgramSpec) { p.Type = ebpf.SchedCLS }), chain.ErrInvalid, "SchedCLS"},
 		{"for a devmap", changed(func(p *ebpf.ProgramSpec) { p.AttachType = ebpf.AttachXDPDevMap }), chain.ErrInvalid, "a devmap redirects"},

@@ -55,7 +55,22 @@ func CompareGlobals(t *testing.T, built *dispatcher.Built) {
 
 // oneOfSeveral is a program whose object holds another one, and no map of that.
 func oneOfSeveral(t *testing.T, d dispatcher.Dispatcher) {
-	built := Build(t, d, dispatcher.Options{}, Object(t, "calls.o", "tail", "tail", 0), Returning("next", 1, 77))
+	one, next := Object(t, "calls.o", "tail", "tail", 0), Returning("next", 1, 77)
+	next.Function = "" // the only one there is
+	// A map that only another program of the object uses is passed over.
+	others, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer others.Close()
+	one.Maps = map[string]*ebpf.Map{".bss": others}
+	built := Build(t, d, dispatcher.Options{}, one, next)
+	if got := [2]string{built.Members[0].Function, built.Members[1].Function}; got != [2]string{"tail", "main"} {
+		t.Errorf("functions %q", got)
+	}
+	if len(one.Maps) != 1 {
+		t.Errorf("the member that was given was changed: maps %v", one.Maps)
+	}
 	if maps := built.Maps["tail"]; len(maps) != 1 || maps["jumps"] == nil {
 		t.Errorf("maps %v", maps)
 	}

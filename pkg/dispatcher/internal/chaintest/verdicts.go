@@ -169,6 +169,15 @@ func order(t *testing.T, d dispatcher.Dispatcher) {
 		if got := Run(t, built.Program, Frame()); got != verdicts[first] {
 			t.Errorf("the first of %d returned %d, want %d of %s", len(members), got, verdicts[first], first)
 		}
+		if len(built.Members) != len(members) || built.Members[0].Name != first {
+			t.Errorf("members %v, want %d that begin with %s", built.Members, len(members), first)
+		}
+		if built.Counters != nil {
+			want := []chain.Count{{Member: first, Verdict: chain.VerdictOf(verdicts[first]), Packets: 1}}
+			if counts, err := built.ReadCounters(); err != nil || !slices.Equal(counts, want) {
+				t.Errorf("counts %v, %v; want %v", counts, err, want)
+			}
+		}
 		members = slices.DeleteFunc(members, func(m dispatcher.Member) bool { return m.Name == first })
 	}
 }
